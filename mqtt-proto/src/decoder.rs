@@ -1,0 +1,191 @@
+//! Packets out of a byte stream.
+
+use crate::{
+    DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef, PacketType,
+    ProtocolVersion, Role, Status, Storage, wire::Context,
+};
+
+/// Reads the packets of one side of one connection, borrowed or owned, by one and the same code.
+///
+/// It keeps no bytes: the caller's buffer is the only one. It knows whose packets it reads, because some packets,
+/// reason codes and properties are legal from one side only, and it learns the version from CONNECT where it was
+/// not told. Its first error is its last word: after it there is no packet boundary to trust.
+///
+/// Work is linear in the bytes of a packet, and nothing is allocated for them.
+///
+/// ```
+/// use mqtt_proto::{Decoder, Packet, ProtocolVersion, Role, Status};
+///
+/// let mut decoder = Decoder::new(Role::Client, ProtocolVersion::V311);
+/// let stream = [0x30, 0x06, 0, 1, b'a', b'h', b'i', b'!', 0xc0];
+///
+/// let Status::Ready((Packet::Publish(publish), len)) = decoder.decode(&stream)? else { panic!() };
+/// assert_eq!(publish.message.payload, b"hi!");
+/// let Status::NeedMore(missing) = decoder.decode(&stream[len..])? else { panic!() };
+/// assert_eq!(missing.get(), 1);
+/// # Ok::<_, mqtt_proto::DecodeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    sender: Role,
+    version: Option<ProtocolVersion>,
+    max_packet_size: u32,
+    failed: Option<DecodeError>,
+}
+
+impl Decoder {
+    /// For the packets that `sender` sends on a connection of this version.
+    #[must_use]
+    pub const fn new(sender: Role, version: ProtocolVersion) -> Self {
+        Self { sender, version: Some(version), max_packet_size: MAX_PACKET_SIZE, failed: None }
+    }
+
+    /// For the packets of a client whose first must be a CONNECT, which decides the version [MQTT-3.1.0-1].
+    #[must_use]
+    pub const fn awaiting_connect() -> Self {
+        Self { sender: Role::Client, version: None, max_packet_size: MAX_PACKET_SIZE, failed: None }
+    }
+
+    /// Refuses packets of more than `limit` bytes, fixed header included, as soon as their length is known. Without
+    /// it the limit is that of the standard, [`MAX_PACKET_SIZE`], 256 MiB.
+    #[must_use]
+    pub const fn with_max_packet_size(mut self, limit: u32) -> Self {
+        self.set_max_packet_size(limit);
+        self
+    }
+
+    /// As [`with_max_packet_size`](Self::with_max_packet_size), from the next packet on.
+    pub const fn set_max_packet_size(&mut self, limit: u32) {
+        self.max_packet_size = limit;
+    }
+
+    /// The version, once it is known.
+    #[must_use]
+    pub const fn version(&self) -> Option<ProtocolVersion> {
+        self.version
+    }
+
+    /// The fixed header at the start of `src`. Everything that can be refused without the rest of the packet is.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    #[inline]
+    pub fn header(&mut self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        match FrameHeader::parse(src, self.max_packet_size).and_then(|status| {
+            if let Status::Ready(header) = &status {
+                self.check_header(header)?;
+            } else if let Some(&first) = src.first() {
+                self.check_type(first >> 4)?;
+            }
+            Ok(status)
+        }) {
+            Err(error) => Err(self.fail(error)),
+            ok => ok,
+        }
+    }
+
+    /// The packet at the start of `src` and its size in bytes, borrowed: nothing is allocated.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are not a packet that this side may send now, and the same one ever after.
+    #[inline]
+    pub fn decode<'a>(
+        &mut self,
+        src: &'a [u8],
+    ) -> Result<Status<(PacketRef<'a>, usize)>, DecodeError> {
+        let header = match self.header(src)? {
+            Status::Ready(header) => header,
+            Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
+        };
+        let len = header.packet_len() as usize;
+        match src.get(header.len.into()..len) {
+            Some(body) => Ok(Status::Ready((self.body(header, &body)?, len))),
+            None => Ok(Status::need((len - src.len()) as u32)),
+        }
+    }
+
+    /// Takes the packet at the start of `src` out of it. The packet shares the buffer; what is kept for long should be
+    /// copied out of it, see [`Message::detach`](crate::Message::detach).
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    #[cfg(feature = "bytes")]
+    #[inline]
+    pub fn decode_bytes(
+        &mut self,
+        src: &mut bytes::BytesMut,
+    ) -> Result<Status<Packet<bytes::Bytes>>, DecodeError> {
+        let header = match self.header(src)? {
+            Status::Ready(header) => header,
+            Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
+        };
+        let len = header.packet_len() as usize;
+        if src.len() < len {
+            return Ok(Status::need((len - src.len()) as u32));
+        }
+        let mut frame = src.split_to(len).freeze();
+        bytes::Buf::advance(&mut frame, header.len.into());
+        Ok(Status::Ready(self.body(header, &frame)?))
+    }
+
+    #[inline]
+    fn body<B: Storage>(
+        &mut self,
+        header: FrameHeader,
+        body: &B,
+    ) -> Result<Packet<B>, DecodeError> {
+        let context = self.version.map(|version| Context { version, sender: self.sender });
+        match Packet::decode_body(header, body, context) {
+            Ok(packet) => {
+                if let Packet::Connect(connect) = &packet {
+                    self.version = Some(connect.version);
+                }
+                Ok(packet)
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    #[inline]
+    fn check_header(&self, header: &FrameHeader) -> Result<(), DecodeError> {
+        self.check_type(header.packet_type as u8)?;
+        // [MQTT-1.5.5-1]; 3.1.1 does not ask for the shortest form.
+        if !header.minimal && self.version == Some(ProtocolVersion::V5) {
+            return Err(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn check_type(&self, number: u8) -> Result<(), DecodeError> {
+        let kind = match PacketType::new(number) {
+            None => DecodeErrorKind::ReservedPacketType(number),
+            Some(PacketType::Auth) if self.version == Some(ProtocolVersion::V311) => {
+                DecodeErrorKind::ReservedPacketType(number)
+            }
+            Some(packet) if self.version.is_none() && packet != PacketType::Connect => {
+                DecodeErrorKind::ConnectExpected
+            }
+            Some(packet) if !packet.may_be_sent_by(self.sender) => {
+                DecodeErrorKind::WrongSender(packet)
+            }
+            // Only the client of 3.1.1 says DISCONNECT (section 3.14).
+            Some(packet @ PacketType::Disconnect)
+                if self.sender == Role::Server && self.version == Some(ProtocolVersion::V311) =>
+            {
+                DecodeErrorKind::WrongSender(packet)
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(DecodeError::new(kind, 0))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: DecodeError) -> DecodeError {
+        self.failed = Some(error);
+        error
+    }
+}

@@ -1,0 +1,258 @@
+//! The lists in the payloads of SUBSCRIBE, UNSUBSCRIBE, SUBACK and UNSUBACK: checked once, kept as they are on the wire,
+//! never empty.
+
+use core::fmt;
+
+use crate::{
+    DecodeErrorKind, EncodeError, PacketType, ProtocolVersion, ReasonCode, Role, Storage,
+    StringError, SubscriptionOptions, TopicFilter,
+    topic::{check_filter, check_share},
+    wire::{Context, Cursor, Reader},
+};
+
+/// The filters of a SUBSCRIBE with their options.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubscribeFilters<B>(B);
+
+/// The filters of an UNSUBSCRIBE.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UnsubscribeFilters<B>(B);
+
+/// The reason codes of a SUBACK or UNSUBACK, in the order of the filters they answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReasonCodes<B>(B);
+
+fn checked_filter(
+    cursor: &mut Cursor<'_>,
+    version: ProtocolVersion,
+) -> Result<(), DecodeErrorKind> {
+    let at = cursor.position();
+    let filter = cursor.binary()?;
+    check_filter(filter)
+        .and_then(|()| match version {
+            // 3.1.1 has no shared subscriptions, so there every such text is a filter.
+            ProtocolVersion::V311 => Ok(()),
+            ProtocolVersion::V5 => check_share(filter),
+        })
+        .map_err(|error| {
+            cursor.seek(at);
+            StringError::in_topic_filter(error)
+        })
+}
+
+fn next_filter<'a>(cursor: &mut Cursor<'a>) -> Option<TopicFilter<&'a [u8]>> {
+    cursor.binary().ok().map(TopicFilter::new_unchecked)
+}
+
+impl<B: Storage> SubscribeFilters<B> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_, B>,
+        context: Context,
+    ) -> Result<Self, DecodeErrorKind> {
+        let start = reader.cursor.position();
+        let cursor = &mut reader.cursor;
+        if cursor.is_empty() {
+            return Err(DecodeErrorKind::NoTopicFilter);
+        }
+        while !cursor.is_empty() {
+            let mut filter = cursor.clone();
+            checked_filter(cursor, context.version)?;
+            let options = SubscriptionOptions::from_byte(cursor.u8()?, context.version)?;
+            if options.no_local && next_filter(&mut filter).is_some_and(|f| f.shared().is_some()) {
+                return Err(DecodeErrorKind::NoLocalShared);
+            }
+        }
+        Ok(Self(reader.since(start)))
+    }
+
+    /// The filters and their options, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (TopicFilter<&[u8]>, SubscriptionOptions)> {
+        let mut cursor = Cursor::new(self.0.as_ref());
+        core::iter::from_fn(move || {
+            let filter = next_filter(&mut cursor)?;
+            let options = SubscriptionOptions::from_byte(cursor.u8().ok()?, ProtocolVersion::V5);
+            Some((filter, options.ok()?))
+        })
+    }
+
+    pub(crate) fn check(&self, version: ProtocolVersion) -> Result<(), EncodeError> {
+        if version == ProtocolVersion::V311 {
+            let qos_only = |(_, options): (_, SubscriptionOptions)| options.to_byte() < 4;
+            if !self.iter().all(qos_only) {
+                return Err(EncodeError::NotInV311("a subscription option beside the QoS"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<B: Storage> UnsubscribeFilters<B> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_, B>,
+        context: Context,
+    ) -> Result<Self, DecodeErrorKind> {
+        let start = reader.cursor.position();
+        if reader.cursor.is_empty() {
+            return Err(DecodeErrorKind::NoTopicFilter);
+        }
+        while !reader.cursor.is_empty() {
+            checked_filter(&mut reader.cursor, context.version)?;
+        }
+        Ok(Self(reader.since(start)))
+    }
+
+    /// The filters, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = TopicFilter<&[u8]>> {
+        let mut cursor = Cursor::new(self.0.as_ref());
+        core::iter::from_fn(move || next_filter(&mut cursor))
+    }
+}
+
+impl<B: Storage> ReasonCodes<B> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'_, B>,
+        packet: PacketType,
+        context: Context,
+    ) -> Result<Self, DecodeErrorKind> {
+        let start = reader.cursor.position();
+        if reader.cursor.is_empty() {
+            return Err(DecodeErrorKind::NoReasonCode);
+        }
+        while !reader.cursor.is_empty() {
+            let code = reader.reason(packet, context)?;
+            // [3.1.1 MQTT-3.9.3-2]
+            if context.version == ProtocolVersion::V311
+                && code.is_error()
+                && code != ReasonCode::UNSPECIFIED_ERROR
+            {
+                return Err(DecodeErrorKind::ReasonCode(code.get()));
+            }
+        }
+        Ok(Self(reader.since(start)))
+    }
+
+    /// The codes, in the order of the filters.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = ReasonCode> {
+        self.0.as_ref().iter().copied().map(ReasonCode::new)
+    }
+
+    pub(crate) fn check(
+        &self,
+        packet: PacketType,
+        version: ProtocolVersion,
+    ) -> Result<(), EncodeError> {
+        if self.0.as_ref().is_empty() {
+            return Err(EncodeError::NoReasonCode);
+        }
+        for code in self.iter() {
+            if code.nearest_in(version, packet) != code {
+                return Err(EncodeError::NotInV311("a SUBACK reason code above 0x80"));
+            }
+            if !code.is_legal_in(packet, Role::Server) {
+                return Err(EncodeError::ReasonCode(code));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// No codes: what the UNSUBACK of 3.1.1 has.
+impl<B: Storage> Default for ReasonCodes<B> {
+    fn default() -> Self {
+        Self(B::default())
+    }
+}
+
+impl<B: Storage> fmt::Debug for SubscribeFilters<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<B: Storage> fmt::Debug for UnsubscribeFilters<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<B: Storage> fmt::Debug for ReasonCodes<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+macro_rules! wire_block {
+    ($($name:ident)*) => {$(
+        impl<B: Storage> $name<B> {
+            /// The list as it is on the wire.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_ref()
+            }
+
+            pub(crate) fn map<C>(self, f: &mut impl FnMut(B) -> C) -> $name<C> {
+                $name(f(self.0))
+            }
+        }
+    )*};
+}
+
+wire_block! { SubscribeFilters UnsubscribeFilters ReasonCodes }
+
+#[cfg(feature = "bytes")]
+mod owned {
+    use alloc::vec::Vec;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    impl SubscribeFilters<Bytes> {
+        /// A list of these filters, in this order; a QoS alone will do for the options.
+        ///
+        /// # Errors
+        /// [`EncodeError::NoTopicFilter`] if there is none, [`EncodeError::NoLocalShared`].
+        pub fn new<B: Storage, O: Into<SubscriptionOptions>>(
+            filters: impl IntoIterator<Item = (TopicFilter<B>, O)>,
+        ) -> Result<Self, EncodeError> {
+            let mut block = Vec::new();
+            for (filter, options) in filters {
+                let options = options.into();
+                if options.no_local && filter.shared().is_some() {
+                    return Err(EncodeError::NoLocalShared);
+                }
+                push(&mut block, filter.as_bytes());
+                block.push(options.to_byte());
+            }
+            if block.is_empty() { Err(EncodeError::NoTopicFilter) } else { Ok(Self(block.into())) }
+        }
+    }
+
+    impl UnsubscribeFilters<Bytes> {
+        /// A list of these filters, in this order.
+        ///
+        /// # Errors
+        /// [`EncodeError::NoTopicFilter`] if there is none.
+        pub fn new<B: Storage>(
+            filters: impl IntoIterator<Item = TopicFilter<B>>,
+        ) -> Result<Self, EncodeError> {
+            let mut block = Vec::new();
+            for filter in filters {
+                push(&mut block, filter.as_bytes());
+            }
+            if block.is_empty() { Err(EncodeError::NoTopicFilter) } else { Ok(Self(block.into())) }
+        }
+    }
+
+    impl FromIterator<ReasonCode> for ReasonCodes<Bytes> {
+        fn from_iter<T: IntoIterator<Item = ReasonCode>>(codes: T) -> Self {
+            Self(codes.into_iter().map(ReasonCode::get).collect::<Vec<u8>>().into())
+        }
+    }
+
+    /// A filter behind its length, which fits: it was checked when the filter was made.
+    fn push(block: &mut Vec<u8>, filter: &[u8]) {
+        block.extend_from_slice(&(filter.len() as u16).to_be_bytes());
+        block.extend_from_slice(filter);
+    }
+}

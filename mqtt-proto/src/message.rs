@@ -1,0 +1,142 @@
+//! What is said, how hard it is delivered, and one delivery of it.
+//!
+//! A [`Message`] is what is said: topic, payload, properties. A [`Publication`] is a message with the QoS and RETAIN flag
+//! it is published with: what an application hands in, what a will is, what a server retains. A
+//! [`Publish`](crate::Publish) is a publication on its way over one connection. Each adds one thing.
+
+use crate::{Properties, QoS, Storage, TopicName};
+
+/// An Application Message: what is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Message<B: Storage> {
+    /// Where it is published.
+    pub topic: TopicName<B>,
+    /// What the application made of it; MQTT does not look inside.
+    pub payload: B,
+    /// Its properties in 5.0, empty in 3.1.1.
+    pub properties: Properties<B>,
+}
+
+/// A message and how it is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Publication<B: Storage> {
+    /// How hard it is delivered.
+    pub qos: QoS,
+    /// Whether the server keeps it for those who subscribe later (section 3.3.1.3).
+    pub retain: bool,
+    /// What is said.
+    pub message: Message<B>,
+}
+
+impl<B: Storage> Message<B> {
+    /// The same message, borrowed.
+    #[must_use]
+    #[inline]
+    pub fn as_ref(&self) -> Message<&[u8]> {
+        Message {
+            topic: self.topic.as_ref(),
+            payload: self.payload.as_ref(),
+            properties: Properties::new_unchecked(
+                self.properties.as_bytes(),
+                self.properties.set(),
+            ),
+        }
+    }
+
+    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Message<C> {
+        Message {
+            topic: self.topic.map(f),
+            payload: f(self.payload),
+            properties: self.properties.map(f),
+        }
+    }
+}
+
+impl<B: Storage> Publication<B> {
+    /// The same publication, borrowed.
+    #[must_use]
+    #[inline]
+    pub fn as_ref(&self) -> Publication<&[u8]> {
+        Publication { qos: self.qos, retain: self.retain, message: self.message.as_ref() }
+    }
+
+    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Publication<C> {
+        Publication { qos: self.qos, retain: self.retain, message: self.message.map(f) }
+    }
+}
+
+#[cfg(feature = "bytes")]
+mod owned {
+    use alloc::vec::Vec;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    impl<B: Storage> Message<B> {
+        /// A copy in one allocation of exactly its size.
+        ///
+        /// A decoded message is a view into the buffer it was read from, and keeps all of that buffer alive. What is
+        /// kept for long (retained, queued, awaiting an acknowledgement) is detached first.
+        #[must_use]
+        pub fn detach(&self) -> Message<Bytes> {
+            let fields = [self.topic.as_bytes(), self.properties.as_bytes(), self.payload.as_ref()];
+            let mut copy = Vec::with_capacity(fields.iter().map(|field| field.len()).sum());
+            for field in fields {
+                copy.extend_from_slice(field);
+            }
+            let mut copy = Bytes::from(copy);
+            let topic = TopicName::new_unchecked(copy.split_to(fields[0].len()));
+            let properties =
+                Properties::new_unchecked(copy.split_to(fields[1].len()), self.properties.set());
+            Message { topic, payload: copy, properties }
+        }
+    }
+
+    impl<B: Storage> Publication<B> {
+        /// A copy in one allocation, see [`Message::detach`].
+        #[must_use]
+        pub fn detach(&self) -> Publication<Bytes> {
+            Publication { qos: self.qos, retain: self.retain, message: self.message.detach() }
+        }
+    }
+
+    impl Publication<Bytes> {
+        /// A publication with QoS 0, not retained and without properties; the methods below change that.
+        ///
+        /// ```
+        /// # use mqtt_proto::{Publication, QoS, TopicName};
+        /// let publication = Publication::new(TopicName::try_from("room/1")?, "21.5").with_qos(QoS::AtLeastOnce);
+        /// # Ok::<_, mqtt_proto::StringError>(())
+        /// ```
+        #[must_use]
+        pub fn new(topic: TopicName<Bytes>, payload: impl Into<Bytes>) -> Self {
+            Self {
+                qos: QoS::AtMostOnce,
+                retain: false,
+                message: Message { topic, payload: payload.into(), properties: Properties::EMPTY },
+            }
+        }
+
+        /// With this QoS.
+        #[must_use]
+        pub const fn with_qos(mut self, qos: QoS) -> Self {
+            self.qos = qos;
+            self
+        }
+
+        /// With this RETAIN flag.
+        #[must_use]
+        pub const fn with_retain(mut self, retain: bool) -> Self {
+            self.retain = retain;
+            self
+        }
+
+        /// With these properties; 5.0 only.
+        #[must_use]
+        pub fn with_properties(mut self, properties: Properties<Bytes>) -> Self {
+            self.message.properties = properties;
+            self
+        }
+    }
+}

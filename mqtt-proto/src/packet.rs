@@ -1,0 +1,350 @@
+//! All packets of both versions, and the one way in and out of bytes.
+
+mod ack;
+mod connack;
+mod connect;
+mod disconnect;
+mod publish;
+mod subscribe;
+
+pub use ack::Ack;
+pub use connack::ConnAck;
+pub use connect::Connect;
+pub use disconnect::{Auth, Disconnect};
+pub use publish::{Delivery, Publish};
+pub use subscribe::{SubAck, Subscribe, UnsubAck, Unsubscribe};
+
+use crate::{
+    DecodeError, DecodeErrorKind, EncodeError, FrameHeader, PacketType, Properties,
+    ProtocolVersion, Storage, wire,
+    wire::{Context, Put, Reader, SliceWriter},
+};
+
+/// Runs the same call on the body of any packet.
+macro_rules! dispatch {
+    ($packet:ident, $body:ident => $call:expr) => {{
+        use ack::TypedAck;
+        match $packet {
+            Packet::Connect($body) => $call,
+            Packet::ConnAck($body) => $call,
+            Packet::Publish($body) => $call,
+            Packet::PubAck(ack) => {
+                let $body = TypedAck(PacketType::PubAck, ack);
+                $call
+            }
+            Packet::PubRec(ack) => {
+                let $body = TypedAck(PacketType::PubRec, ack);
+                $call
+            }
+            Packet::PubRel(ack) => {
+                let $body = TypedAck(PacketType::PubRel, ack);
+                $call
+            }
+            Packet::PubComp(ack) => {
+                let $body = TypedAck(PacketType::PubComp, ack);
+                $call
+            }
+            Packet::Subscribe($body) => $call,
+            Packet::SubAck($body) => $call,
+            Packet::Unsubscribe($body) => $call,
+            Packet::UnsubAck($body) => $call,
+            Packet::PingReq => {
+                let $body = Ping(PacketType::PingReq);
+                $call
+            }
+            Packet::PingResp => {
+                let $body = Ping(PacketType::PingResp);
+                $call
+            }
+            Packet::Disconnect($body) => $call,
+            Packet::Auth($body) => $call,
+        }
+    }};
+}
+/// A Control Packet of either version. `B` is where its text and bytes live: [`PacketRef`] borrows them from the
+/// buffer they were read from, `Packet<Bytes>` shares that buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Packet<B: Storage> {
+    Connect(Connect<B>),
+    ConnAck(ConnAck<B>),
+    Publish(Publish<B>),
+    PubAck(Ack<B>),
+    PubRec(Ack<B>),
+    PubRel(Ack<B>),
+    PubComp(Ack<B>),
+    Subscribe(Subscribe<B>),
+    SubAck(SubAck<B>),
+    Unsubscribe(Unsubscribe<B>),
+    UnsubAck(UnsubAck<B>),
+    PingReq,
+    PingResp,
+    Disconnect(Disconnect<B>),
+    Auth(Auth<B>),
+}
+
+/// A packet that borrows from the bytes it was read from; nothing is allocated for it.
+pub type PacketRef<'a> = Packet<&'a [u8]>;
+
+impl<B: Storage> Packet<B> {
+    /// Which of the 15 it is.
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::ConnAck(_) => PacketType::ConnAck,
+            Self::Publish(_) => PacketType::Publish,
+            Self::PubAck(_) => PacketType::PubAck,
+            Self::PubRec(_) => PacketType::PubRec,
+            Self::PubRel(_) => PacketType::PubRel,
+            Self::PubComp(_) => PacketType::PubComp,
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::SubAck(_) => PacketType::SubAck,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::UnsubAck(_) => PacketType::UnsubAck,
+            Self::PingReq => PacketType::PingReq,
+            Self::PingResp => PacketType::PingResp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// Reads what follows the fixed header. A CONNECT is read by the version it names itself, which must be that of
+    /// the context if there is one.
+    #[inline]
+    pub(crate) fn decode_body(
+        header: FrameHeader,
+        body: &B,
+        context: Option<Context>,
+    ) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        decode(header, &mut reader, context).map_err(|kind| {
+            DecodeError::new(kind, u32::from(header.len) + reader.cursor.position() as u32)
+        })
+    }
+
+    /// The size of the packet on the wire, fixed header included: what
+    /// [`maximum_packet_size`](Properties::maximum_packet_size) limits.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encoded_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
+        dispatch!(self, body => body.encoded_len(version))
+    }
+
+    /// Appends the packet to `dst`, which must have room for [`encoded_len`](Self::encoded_len) bytes or grow.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the packet says what this version cannot, or what no packet may; nothing is written then.
+    #[cfg(feature = "bytes")]
+    pub fn encode(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut impl bytes::BufMut,
+    ) -> Result<(), EncodeError> {
+        dispatch!(self, body => body.encode(version, dst))
+    }
+
+    /// Writes the packet to the start of `dst` and returns its size.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), and [`EncodeError::BufferTooSmall`]; nothing is written then.
+    pub fn encode_to_slice(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        dispatch!(self, body => body.encode_to_slice(version, dst))
+    }
+
+    /// The packet with its bytes in another storage; `f` must keep them as they are.
+    #[must_use]
+    pub fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Packet<C> {
+        match self {
+            Self::Connect(packet) => Packet::Connect(packet.map(f)),
+            Self::ConnAck(packet) => Packet::ConnAck(packet.map(f)),
+            Self::Publish(packet) => Packet::Publish(packet.map(f)),
+            Self::PubAck(ack) => Packet::PubAck(ack.map(f)),
+            Self::PubRec(ack) => Packet::PubRec(ack.map(f)),
+            Self::PubRel(ack) => Packet::PubRel(ack.map(f)),
+            Self::PubComp(ack) => Packet::PubComp(ack.map(f)),
+            Self::Subscribe(packet) => Packet::Subscribe(packet.map(f)),
+            Self::SubAck(packet) => Packet::SubAck(packet.map(f)),
+            Self::Unsubscribe(packet) => Packet::Unsubscribe(packet.map(f)),
+            Self::UnsubAck(packet) => Packet::UnsubAck(packet.map(f)),
+            Self::PingReq => Packet::PingReq,
+            Self::PingResp => Packet::PingResp,
+            Self::Disconnect(packet) => Packet::Disconnect(packet.map(f)),
+            Self::Auth(packet) => Packet::Auth(packet.map(f)),
+        }
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl PacketRef<'_> {
+    /// A copy of its own, one allocation for each field that is not empty.
+    #[must_use]
+    pub fn to_bytes(self) -> Packet<bytes::Bytes> {
+        self.map(&mut bytes::Bytes::copy_from_slice)
+    }
+}
+
+impl<B: Storage> Publish<B> {
+    /// As [`Packet::encoded_len`].
+    ///
+    /// # Errors
+    /// As [`Packet::encode`].
+    pub fn encoded_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
+        Body::encoded_len(self, version)
+    }
+
+    /// As [`Packet::encode`].
+    ///
+    /// # Errors
+    /// As [`Packet::encode`].
+    #[cfg(feature = "bytes")]
+    pub fn encode(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut impl bytes::BufMut,
+    ) -> Result<(), EncodeError> {
+        Body::encode(self, version, dst)
+    }
+}
+
+fn decode<B: Storage>(
+    header: FrameHeader,
+    reader: &mut Reader<'_, B>,
+    context: Option<Context>,
+) -> Result<Packet<B>, DecodeErrorKind> {
+    let Some(context) = context.filter(|_| header.packet_type != PacketType::Connect) else {
+        return decode_connect(header, reader, context);
+    };
+    let packet = match header.packet_type {
+        PacketType::Publish => Packet::Publish(Publish::decode(header, reader, context)?),
+        PacketType::PubAck => Packet::PubAck(Ack::decode(PacketType::PubAck, reader, context)?),
+        PacketType::PubRec => Packet::PubRec(Ack::decode(PacketType::PubRec, reader, context)?),
+        PacketType::PubRel => Packet::PubRel(Ack::decode(PacketType::PubRel, reader, context)?),
+        PacketType::PubComp => Packet::PubComp(Ack::decode(PacketType::PubComp, reader, context)?),
+        PacketType::ConnAck => Packet::ConnAck(ConnAck::decode(reader, context)?),
+        PacketType::Subscribe => Packet::Subscribe(Subscribe::decode(reader, context)?),
+        PacketType::SubAck => Packet::SubAck(SubAck::decode(reader, context)?),
+        PacketType::Unsubscribe => Packet::Unsubscribe(Unsubscribe::decode(reader, context)?),
+        PacketType::UnsubAck => Packet::UnsubAck(UnsubAck::decode(reader, context)?),
+        PacketType::PingReq => Packet::PingReq,
+        PacketType::PingResp => Packet::PingResp,
+        PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(reader, context)?),
+        PacketType::Auth => Packet::Auth(Auth::decode(reader, context)?),
+        PacketType::Connect => return Err(DecodeErrorKind::ConnectExpected),
+    };
+    if reader.cursor.is_empty() { Ok(packet) } else { Err(DecodeErrorKind::TrailingBytes) }
+}
+
+/// Out of the hot path: once per connection, and the largest packet.
+#[inline(never)]
+fn decode_connect<B: Storage>(
+    header: FrameHeader,
+    reader: &mut Reader<'_, B>,
+    context: Option<Context>,
+) -> Result<Packet<B>, DecodeErrorKind> {
+    if header.packet_type != PacketType::Connect {
+        return Err(DecodeErrorKind::ConnectExpected);
+    }
+    let packet = Connect::decode(reader, context.map(|context| context.version))?;
+    if packet.version == ProtocolVersion::V5 && !header.minimal {
+        reader.cursor.seek(0);
+        return Err(DecodeErrorKind::VarIntNotMinimal);
+    }
+    // [MQTT-3.1.4-1]
+    if reader.cursor.is_empty() {
+        Ok(Packet::Connect(packet))
+    } else {
+        Err(DecodeErrorKind::TrailingBytes)
+    }
+}
+
+/// How a packet is written: sized and checked in one pass, written in a second that cannot fail.
+pub(crate) trait Body {
+    /// Packet type and flags.
+    fn first_byte(&self) -> u8;
+
+    /// The remaining length, and every check there is.
+    fn body_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError>;
+
+    /// Writes exactly `body_len` bytes.
+    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put);
+
+    #[inline]
+    fn encoded_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
+        let body = self.body_len(version)?;
+        Ok(1 + wire::varint_len(body) + body)
+    }
+
+    #[inline]
+    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
+        out.u8(self.first_byte());
+        out.varint(body);
+        self.put_body(version, out);
+    }
+
+    #[cfg(feature = "bytes")]
+    #[inline]
+    fn encode(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut impl bytes::BufMut,
+    ) -> Result<(), EncodeError> {
+        let body = self.body_len(version)?;
+        let len = (1 + wire::varint_len(body) + body) as usize;
+        if dst.remaining_mut() < len {
+            return Err(EncodeError::BufferTooSmall);
+        }
+        self.put(body, version, &mut wire::BufWriter(dst));
+        Ok(())
+    }
+
+    #[inline]
+    fn encode_to_slice(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let body = self.body_len(version)?;
+        let len = (1 + wire::varint_len(body) + body) as usize;
+        let dst = dst.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?;
+        self.put(body, version, &mut SliceWriter::new(dst));
+        Ok(len)
+    }
+}
+
+/// PINGREQ and PINGRESP: their type says it all.
+struct Ping(PacketType);
+
+impl Body for Ping {
+    fn first_byte(&self) -> u8 {
+        (self.0 as u8) << 4
+    }
+
+    fn body_len(&self, _: ProtocolVersion) -> Result<u32, EncodeError> {
+        Ok(0)
+    }
+
+    fn put_body(&self, _: ProtocolVersion, _: &mut impl Put) {}
+}
+
+/// A list that 3.1.1 has no bytes for must be empty: nothing is dropped silently.
+#[inline]
+pub(crate) fn check_v311_properties<B: Storage>(
+    properties: &Properties<B>,
+) -> Result<(), EncodeError> {
+    if properties.is_empty() { Ok(()) } else { Err(EncodeError::NotInV311("a property")) }
+}
+
+/// That a remaining length can be written.
+#[inline]
+pub(crate) fn fits(len: usize) -> Result<u32, EncodeError> {
+    match u32::try_from(len) {
+        Ok(len) if len <= wire::MAX_VARINT => Ok(len),
+        _ => Err(EncodeError::TooLong),
+    }
+}

@@ -1,0 +1,102 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP: one shape, sections 3.4 to 3.7.
+
+use crate::{
+    DecodeErrorKind, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,
+    ReasonCode, Role, Storage,
+    packet::{Body, check_v311_properties, fits},
+    wire::{Context, Put, Reader},
+};
+
+/// One step of a QoS 1 or QoS 2 exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ack<B: Storage> {
+    /// The exchange.
+    pub id: PacketId,
+    /// How it went; always success in 3.1.1.
+    pub reason: ReasonCode,
+    /// Reason String and User Properties in 5.0.
+    pub properties: Properties<B>,
+}
+
+impl<B: Storage> Ack<B> {
+    /// That all is well, in the shortest form.
+    #[must_use]
+    pub fn success(id: PacketId) -> Self {
+        Self::new(id, ReasonCode::SUCCESS)
+    }
+
+    /// With this code and no properties.
+    #[must_use]
+    pub fn new(id: PacketId, reason: ReasonCode) -> Self {
+        Self { id, reason, properties: Properties::default() }
+    }
+
+    #[inline]
+    pub(crate) fn decode(
+        packet: PacketType,
+        reader: &mut Reader<'_, B>,
+        context: Context,
+    ) -> Result<Self, DecodeErrorKind> {
+        let id = reader.packet_id()?;
+        if context.version == ProtocolVersion::V311 || reader.cursor.is_empty() {
+            return Ok(Self::success(id));
+        }
+        let reason = reader.reason(packet, context)?;
+        if reader.cursor.is_empty() {
+            return Ok(Self::new(id, reason));
+        }
+        let properties = reader.properties(PropertyOwner::Packet(packet), context)?;
+        Ok(Self { id, reason, properties })
+    }
+
+    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Ack<C> {
+        Ack { id: self.id, reason: self.reason, properties: self.properties.map(f) }
+    }
+}
+
+/// An [`Ack`] and which of the four packets it is.
+pub(crate) struct TypedAck<'a, B: Storage>(pub(crate) PacketType, pub(crate) &'a Ack<B>);
+
+impl<B: Storage> Body for TypedAck<'_, B> {
+    #[inline]
+    fn first_byte(&self) -> u8 {
+        (self.0 as u8) << 4 | self.0.flags()
+    }
+
+    #[inline]
+    fn body_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
+        let Self(packet, Ack { reason, properties, .. }) = self;
+        if version == ProtocolVersion::V311 {
+            check_v311_properties(properties)?;
+            return match *reason {
+                ReasonCode::SUCCESS => Ok(2),
+                _ => Err(EncodeError::NotInV311("a reason code in an acknowledgement")),
+            };
+        }
+        if !reason.is_legal_in(*packet, Role::Server) {
+            return Err(EncodeError::ReasonCode(*reason));
+        }
+        properties.check_owner(PropertyOwner::Packet(*packet))?;
+        if !properties.is_empty() {
+            return fits(3 + properties.encoded_len() as usize);
+        }
+        // [section 3.4.2.1] Success and nothing to add goes without saying.
+        Ok(if *reason == ReasonCode::SUCCESS { 2 } else { 3 })
+    }
+
+    #[inline]
+    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
+        let Self(_, Ack { id, reason, properties }) = self;
+        out.u16(id.get());
+        if version == ProtocolVersion::V311 {
+            return;
+        }
+        if !properties.is_empty() || *reason != ReasonCode::SUCCESS {
+            out.u8(reason.get());
+        }
+        if !properties.is_empty() {
+            out.varint(properties.as_bytes().len() as u32);
+            out.slice(properties.as_bytes());
+        }
+    }
+}

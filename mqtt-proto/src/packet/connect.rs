@@ -1,0 +1,296 @@
+//! CONNECT, section 3.1.
+
+use core::fmt;
+
+use crate::{
+    DecodeErrorKind, EncodeError, Message, PacketType, Properties, PropertyId, PropertyOwner,
+    ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError, TopicName,
+    packet::{Body, check_v311_properties, fits},
+    text::{check, check_topic_name},
+    wire::{Context, Put, Reader},
+};
+
+const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Connect);
+const NAME: &[u8] = b"MQTT";
+
+const CLEAN_START: u8 = 0x02;
+const WILL: u8 = 0x04;
+const WILL_RETAIN: u8 = 0x20;
+const PASSWORD: u8 = 0x40;
+const USER_NAME: u8 = 0x80;
+
+/// The client's request for a session, first packet of every connection [MQTT-3.1.0-1].
+///
+/// Its `Debug` form shows neither password nor authentication data.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Connect<B: Storage> {
+    /// What this connection speaks from here on.
+    pub version: ProtocolVersion,
+    /// Clean Start (Clean Session in 3.1.1): whether an existing session is discarded.
+    pub clean_start: bool,
+    /// The longest silence in seconds, 0 for no limit (section 3.1.2.10).
+    pub keep_alive: u16,
+    /// Names the session; empty asks the server for a name.
+    pub client_id: Str<B>,
+    /// What the server publishes when the connection is lost, with the Will Properties.
+    pub will: Option<Publication<B>>,
+    /// Who the client says it is.
+    pub user_name: Option<Str<B>>,
+    /// Any bytes; in 3.1.1 only beside a user name.
+    pub password: Option<B>,
+    /// Limits and wishes of the client, empty in 3.1.1.
+    pub properties: Properties<B>,
+}
+
+impl<B: Storage> Connect<B> {
+    /// A clean start with a keep alive of 60 seconds and nothing optional.
+    #[must_use]
+    pub fn new(version: ProtocolVersion, client_id: Str<B>) -> Self {
+        Self {
+            version,
+            clean_start: true,
+            keep_alive: 60,
+            client_id,
+            will: None,
+            user_name: None,
+            password: None,
+            properties: Properties::default(),
+        }
+    }
+
+    /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller accepts.
+    pub(crate) fn decode(
+        reader: &mut Reader<'_, B>,
+        expected: Option<ProtocolVersion>,
+    ) -> Result<Self, DecodeErrorKind> {
+        let version = decode_version(reader, expected)?;
+        let context = Context { version, sender: Role::Client };
+        let flags = reader.cursor.u8()?;
+        if let Err(error) = check_flags(flags, version) {
+            reader.cursor.seek(reader.cursor.position() - 1);
+            return Err(error);
+        }
+        let keep_alive = reader.cursor.u16()?;
+        let properties = reader.properties(OWNER, context)?;
+        // [section 3.1.2.11.10]
+        if properties.set().contains(PropertyId::AuthenticationData)
+            && !properties.set().contains(PropertyId::AuthenticationMethod)
+        {
+            return Err(DecodeErrorKind::NoAuthenticationMethod);
+        }
+        let client_id = decode_text(reader)?;
+        let will =
+            if flags & WILL != 0 { Some(decode_will(reader, flags, context)?) } else { None };
+        let user_name = if flags & USER_NAME != 0 { Some(decode_text(reader)?) } else { None };
+        let password = if flags & PASSWORD != 0 { Some(reader.field(|_| Ok(()))?) } else { None };
+        let clean_start = flags & CLEAN_START != 0;
+        Ok(Self {
+            version,
+            clean_start,
+            keep_alive,
+            client_id,
+            will,
+            user_name,
+            password,
+            properties,
+        })
+    }
+
+    fn flags(&self) -> u8 {
+        let mut flags = 0;
+        if self.clean_start {
+            flags |= CLEAN_START;
+        }
+        if let Some(will) = &self.will {
+            flags |= WILL | will.qos.bits() << 3;
+            if will.retain {
+                flags |= WILL_RETAIN;
+            }
+        }
+        if self.password.is_some() {
+            flags |= PASSWORD;
+        }
+        if self.user_name.is_some() {
+            flags |= USER_NAME;
+        }
+        flags
+    }
+
+    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Connect<C> {
+        Connect {
+            version: self.version,
+            clean_start: self.clean_start,
+            keep_alive: self.keep_alive,
+            client_id: self.client_id.map(f),
+            will: self.will.map(|will| will.map(f)),
+            user_name: self.user_name.map(|name| name.map(f)),
+            password: self.password.map(&mut *f),
+            properties: self.properties.map(f),
+        }
+    }
+}
+
+/// The protocol name and level. The level of an unsupported version reaches the caller, who owes the peer an answer
+/// [MQTT-3.1.2-2]; that of 3.1, whose name is `MQIsdp`, too.
+fn decode_version<B: Storage>(
+    reader: &mut Reader<'_, B>,
+    expected: Option<ProtocolVersion>,
+) -> Result<ProtocolVersion, DecodeErrorKind> {
+    let name = reader.cursor.binary()?;
+    if name != NAME && name != b"MQIsdp" {
+        reader.cursor.seek(0);
+        return Err(DecodeErrorKind::ProtocolName);
+    }
+    let level = reader.cursor.u8()?;
+    match ProtocolVersion::from_level(level) {
+        Some(version) if name == NAME && expected.is_none_or(|expected| expected == version) => {
+            Ok(version)
+        }
+        _ => {
+            reader.cursor.seek(reader.cursor.position() - 1);
+            Err(DecodeErrorKind::UnsupportedProtocolLevel(level))
+        }
+    }
+}
+
+const fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), DecodeErrorKind> {
+    if flags & 1 != 0 {
+        return Err(DecodeErrorKind::ConnectFlags);
+    }
+    if flags >> 3 & 3 == 3 {
+        return Err(DecodeErrorKind::QoS3);
+    }
+    // [MQTT-3.1.2-11] [MQTT-3.1.2-13]
+    if flags & WILL == 0 && flags & (WILL_RETAIN | 0x18) != 0 {
+        return Err(DecodeErrorKind::WillFlags);
+    }
+    // [3.1.1 MQTT-3.1.2-22]
+    if flags & (PASSWORD | USER_NAME) == PASSWORD && matches!(version, ProtocolVersion::V311) {
+        return Err(DecodeErrorKind::PasswordWithoutUserName);
+    }
+    Ok(())
+}
+
+fn decode_text<B: Storage>(reader: &mut Reader<'_, B>) -> Result<Str<B>, DecodeErrorKind> {
+    reader.field(|text| check(text).map_err(StringError::in_string)).map(Str::new_unchecked)
+}
+
+fn decode_will<B: Storage>(
+    reader: &mut Reader<'_, B>,
+    flags: u8,
+    context: Context,
+) -> Result<Publication<B>, DecodeErrorKind> {
+    let properties = reader.properties(PropertyOwner::Will, context)?;
+    let topic = reader
+        .field(|name| match name {
+            [] => Err(DecodeErrorKind::TopicNameEmpty),
+            name => check_topic_name(name).map_err(StringError::in_topic_name),
+        })
+        .map(TopicName::new_unchecked)?;
+    let payload = reader.field(|_| Ok(()))?;
+    Ok(Publication {
+        qos: QoS::from_bits(flags >> 3 & 3).ok_or(DecodeErrorKind::QoS3)?,
+        retain: flags & WILL_RETAIN != 0,
+        message: Message { topic, payload, properties },
+    })
+}
+
+impl<B: Storage> Body for Connect<B> {
+    fn first_byte(&self) -> u8 {
+        0x10
+    }
+
+    fn body_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
+        if version != self.version {
+            return Err(EncodeError::Version(self.version));
+        }
+        let v5 = version == ProtocolVersion::V5;
+        if v5 {
+            self.properties.check_owner(OWNER)?;
+        } else {
+            check_v311_properties(&self.properties)?;
+            if self.password.is_some() && self.user_name.is_none() {
+                return Err(EncodeError::PasswordWithoutUserName);
+            }
+        }
+        let set = self.properties.set();
+        if set.contains(PropertyId::AuthenticationData)
+            && !set.contains(PropertyId::AuthenticationMethod)
+        {
+            return Err(EncodeError::NoAuthenticationMethod);
+        }
+        let properties_len = |properties: &Properties<B>| {
+            if v5 { properties.encoded_len() as usize } else { 0 }
+        };
+        let mut len = 2 + NAME.len() + 4;
+        len += properties_len(&self.properties) + 2 + self.client_id.as_bytes().len();
+        if let Some(Publication { message, .. }) = &self.will {
+            if message.topic.is_empty() {
+                return Err(EncodeError::TopicNameEmpty);
+            }
+            if v5 {
+                message.properties.check_owner(PropertyOwner::Will)?;
+            } else {
+                check_v311_properties(&message.properties)?;
+            }
+            len += properties_len(&message.properties);
+            len += 2 + message.topic.as_bytes().len() + binary_len(message.payload.as_ref())?;
+        }
+        if let Some(name) = &self.user_name {
+            len += 2 + name.as_bytes().len();
+        }
+        if let Some(password) = &self.password {
+            len += binary_len(password.as_ref())?;
+        }
+        fits(len)
+    }
+
+    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
+        let put_properties = |properties: &Properties<B>, out: &mut _| {
+            if version == ProtocolVersion::V5 {
+                Put::varint(out, properties.as_bytes().len() as u32);
+                Put::slice(out, properties.as_bytes());
+            }
+        };
+        out.binary(NAME);
+        out.u8(version.level());
+        out.u8(self.flags());
+        out.u16(self.keep_alive);
+        put_properties(&self.properties, out);
+        out.binary(self.client_id.as_bytes());
+        if let Some(Publication { message, .. }) = &self.will {
+            put_properties(&message.properties, out);
+            out.binary(message.topic.as_bytes());
+            out.binary(message.payload.as_ref());
+        }
+        if let Some(name) = &self.user_name {
+            out.binary(name.as_bytes());
+        }
+        if let Some(password) = &self.password {
+            out.binary(password.as_ref());
+        }
+    }
+}
+
+fn binary_len(bytes: &[u8]) -> Result<usize, EncodeError> {
+    if bytes.len() > usize::from(u16::MAX) {
+        Err(EncodeError::TooLong)
+    } else {
+        Ok(2 + bytes.len())
+    }
+}
+
+impl<B: Storage> fmt::Debug for Connect<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("client_id", &self.client_id)
+            .field("will", &self.will)
+            .field("user_name", &self.user_name)
+            .field("password", &self.password.as_ref().map(|_| "(hidden)"))
+            .field("properties", &self.properties)
+            .finish()
+    }
+}

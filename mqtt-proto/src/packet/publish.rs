@@ -1,0 +1,183 @@
+//! PUBLISH, section 3.3.
+
+use crate::{
+    DecodeErrorKind, EncodeError, FrameHeader, Message, PacketId, PacketType, PropertyId,
+    PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
+    packet::{Body, check_v311_properties, fits},
+    text::check_topic_name,
+    wire::{Context, Put, Reader},
+};
+
+const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Publish);
+
+/// How this delivery is acknowledged: the QoS, and what only QoS 1 and 2 have [MQTT-2.2.1-2].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// QoS 0.
+    AtMostOnce,
+    /// QoS 1, ended by PUBACK.
+    AtLeastOnce {
+        /// Names the exchange.
+        id: PacketId,
+        /// Whether it may have been sent before.
+        dup: bool,
+    },
+    /// QoS 2, answered by PUBREC.
+    ExactlyOnce {
+        /// Names the exchange.
+        id: PacketId,
+        /// Whether it may have been sent before.
+        dup: bool,
+    },
+}
+
+impl Delivery {
+    /// 0, 1 or 2.
+    #[must_use]
+    #[inline]
+    pub const fn qos(self) -> QoS {
+        match self {
+            Self::AtMostOnce => QoS::AtMostOnce,
+            Self::AtLeastOnce { .. } => QoS::AtLeastOnce,
+            Self::ExactlyOnce { .. } => QoS::ExactlyOnce,
+        }
+    }
+
+    /// The packet identifier of QoS 1 and 2.
+    #[must_use]
+    #[inline]
+    pub const fn id(self) -> Option<PacketId> {
+        match self {
+            Self::AtMostOnce => None,
+            Self::AtLeastOnce { id, .. } | Self::ExactlyOnce { id, .. } => Some(id),
+        }
+    }
+
+    /// The DUP flag; never set at QoS 0 [MQTT-3.3.1-2].
+    #[must_use]
+    pub const fn dup(self) -> bool {
+        match self {
+            Self::AtMostOnce => false,
+            Self::AtLeastOnce { dup, .. } | Self::ExactlyOnce { dup, .. } => dup,
+        }
+    }
+}
+
+/// A message on its way over one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Publish<B: Storage> {
+    /// How it is acknowledged.
+    pub delivery: Delivery,
+    /// To a server: keep it. From a server: it was kept, or the subscription asked for the flag (section 3.3.1.3).
+    pub retain: bool,
+    /// What is said.
+    pub message: Message<B>,
+}
+
+impl<B: Storage> Publish<B> {
+    /// The same packet, borrowed.
+    #[must_use]
+    #[inline]
+    pub fn as_ref(&self) -> Publish<&[u8]> {
+        Publish { delivery: self.delivery, retain: self.retain, message: self.message.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn decode(
+        header: FrameHeader,
+        reader: &mut Reader<'_, B>,
+        context: Context,
+    ) -> Result<Self, DecodeErrorKind> {
+        let topic = reader
+            .field(|name| check_topic_name(name).map_err(StringError::in_topic_name))
+            .map(TopicName::new_unchecked)?;
+        let dup = header.flags & 8 != 0;
+        let delivery = match header.flags >> 1 & 3 {
+            0 => Delivery::AtMostOnce,
+            1 => Delivery::AtLeastOnce { id: reader.packet_id()?, dup },
+            _ => Delivery::ExactlyOnce { id: reader.packet_id()?, dup },
+        };
+        let properties = reader.properties(OWNER, context)?;
+        if topic.is_empty() && !properties.set().contains(PropertyId::TopicAlias) {
+            return Err(DecodeErrorKind::TopicNameEmpty);
+        }
+        let payload = reader.rest();
+        let message = Message { topic, payload, properties };
+        Ok(Self { delivery, retain: header.flags & 1 != 0, message })
+    }
+
+    /// How many bytes [`encode_head`](Self::encode_head) writes.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    #[cfg(feature = "bytes")]
+    pub fn head_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
+        Ok(self.encoded_len(version)? - self.message.payload.as_ref().len() as u32)
+    }
+
+    /// Writes everything before the payload, for those who send the payload by reference.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    #[cfg(feature = "bytes")]
+    pub fn encode_head(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut impl bytes::BufMut,
+    ) -> Result<(), EncodeError> {
+        let body = self.body_len(version)?;
+        let mut out = crate::wire::BufWriter(dst);
+        out.u8(self.first_byte());
+        out.varint(body);
+        self.put_head(version, &mut out);
+        Ok(())
+    }
+
+    #[inline]
+    fn put_head(&self, version: ProtocolVersion, out: &mut impl Put) {
+        out.binary(self.message.topic.as_bytes());
+        if let Some(id) = self.delivery.id() {
+            out.u16(id.get());
+        }
+        if version == ProtocolVersion::V5 {
+            out.varint(self.message.properties.as_bytes().len() as u32);
+            out.slice(self.message.properties.as_bytes());
+        }
+    }
+
+    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Publish<C> {
+        Publish { delivery: self.delivery, retain: self.retain, message: self.message.map(f) }
+    }
+}
+
+impl<B: Storage> Body for Publish<B> {
+    #[inline]
+    fn first_byte(&self) -> u8 {
+        let dup = u8::from(self.delivery.dup());
+        0x30 | dup << 3 | self.delivery.qos().bits() << 1 | u8::from(self.retain)
+    }
+
+    #[inline]
+    fn body_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
+        let Message { topic, payload, properties } = &self.message;
+        if topic.is_empty() && !properties.set().contains(PropertyId::TopicAlias) {
+            return Err(EncodeError::TopicNameEmpty);
+        }
+        let id = if self.delivery.id().is_some() { 2 } else { 0 };
+        let mut len = 2 + topic.as_bytes().len() + id + payload.as_ref().len();
+        match version {
+            ProtocolVersion::V311 => check_v311_properties(properties)?,
+            ProtocolVersion::V5 => {
+                properties.check_owner(OWNER)?;
+                len += properties.encoded_len() as usize;
+            }
+        }
+        fits(len)
+    }
+
+    #[inline]
+    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
+        self.put_head(version, out);
+        out.slice(self.message.payload.as_ref());
+    }
+}

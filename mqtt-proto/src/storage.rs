@@ -1,0 +1,35 @@
+//! What variable-length fields live in.
+
+use core::fmt::Debug;
+
+/// Holds the bytes of a packet's variable-length fields: `&[u8]` for borrowed packets, [`bytes::Bytes`] for owned
+/// ones. Sealed: the decoder relies on `slice` being free of side effects and of allocation.
+pub trait Storage: AsRef<[u8]> + Clone + Debug + Default + Eq + sealed::Sealed {
+    /// The part of `self` from `start` up to `end`, without copying.
+    #[doc(hidden)]
+    fn slice(&self, start: usize, end: usize) -> Self;
+}
+
+impl Storage for &[u8] {
+    #[inline]
+    fn slice(&self, start: usize, end: usize) -> Self {
+        &self[start..end]
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl Storage for bytes::Bytes {
+    #[inline]
+    fn slice(&self, start: usize, end: usize) -> Self {
+        // An empty slice needs no reference count.
+        if start == end { Self::new() } else { Self::slice(self, start..end) }
+    }
+}
+
+mod sealed {
+    #[allow(unnameable_types, reason = "that is what seals it")]
+    pub trait Sealed {}
+    impl Sealed for &[u8] {}
+    #[cfg(feature = "bytes")]
+    impl Sealed for bytes::Bytes {}
+}
