@@ -8,7 +8,9 @@ from .broker import Broker
 from .case import MESSAGES, QOS_LEVELS, V5, VERSIONS, Case, Delivery, InteropError, Outcome, judge
 from .process import Process
 
-SECONDS = 30
+SECONDS = 20
+TIMED_OUT = 27
+"""The exit status of mosquitto_sub when its `-W` seconds are over: then it is judged by what it has."""
 LAST = "last"
 """A payload sent after all others, so that a copy too many is seen before the subscriber leaves."""
 
@@ -44,7 +46,7 @@ class MosquittoClients:
         # Debug output tells when the SUBACK has come; without stdbuf it would stay in a buffer.
         command = ["stdbuf", "-oL", "mosquitto_sub", *self._common, "-d", "-W", str(SECONDS)]
         command += self._lenience if self.version == V5 else []
-        return Process([*command, "-t", topic, "-q", str(qos), "-C", str(count), *options])
+        return Process([*command, "-t", topic, "-q", str(qos), "-C", str(count), *options], "mosquitto_sub")
 
     def subscribe(self, topic: str, qos: int, count: int, *options: str) -> Process:
         """The same, once the broker has granted `qos`."""
@@ -81,8 +83,9 @@ FORMAT = ("-F", r"message\t%t\t%q\t%r\t%p")
 
 
 def messages(subscriber: Process) -> list[tuple[str, ...]]:
-    """Topic, QoS, RETAIN and payload of each message, once the subscriber has all it waited for."""
-    return [tuple(line.split("\t")[1:]) for line in subscriber.finish(SECONDS) if line.startswith("message\t")]
+    """Topic, QoS, RETAIN and payload of each message, once the subscriber has all it waited for, or no more time."""
+    lines = subscriber.finish(2 * SECONDS, (0, TIMED_OUT))
+    return [tuple(line.split("\t")[1:]) for line in lines if line.startswith("message\t")]
 
 
 def numbers() -> list[str]:

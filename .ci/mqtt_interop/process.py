@@ -4,7 +4,7 @@ import atexit
 import re
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -16,8 +16,8 @@ _running: set["Process"] = set()
 class Process:
     """Starts `command`; standard error is read together with standard output. Leaving the `with` kills it."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._name = command[0].rsplit("/", 1)[-1]
+    def __init__(self, command: Sequence[str], name: str | None = None) -> None:
+        self._name = name or command[0].rsplit("/", 1)[-1]
         self._lines: list[str] = []
         self._at_end = False
         self._news = threading.Condition()
@@ -70,14 +70,14 @@ class Process:
                 raise InteropError(f"{self._name} {how} without printing /{pattern}/; {self._last_words()}")
             return match
 
-    def finish(self, timeout: float, expected_status: int = 0) -> list[str]:
-        """Waits until the process has ended by itself, with the expected status; everything that it printed."""
+    def finish(self, timeout: float, statuses: Container[int] = (0,)) -> list[str]:
+        """Waits until the process has ended by itself, with one of the statuses; everything that it printed."""
         with self._news:
             if not self._news.wait_for(lambda: self._at_end, timeout):
                 raise InteropError(f"{self._name} did not end in {timeout:.0f} s; {self._last_words()}")
         status = self._popen.wait(timeout)
         _running.discard(self)
-        if status != expected_status:
+        if status not in statuses:
             raise InteropError(f"{self._name} ended with status {status}; {self._last_words()}")
         return self._lines
 
