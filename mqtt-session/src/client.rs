@@ -382,7 +382,9 @@ impl Client {
                 if let Some(topic) = connection.resolve_topic(&publish)? {
                     publish.message.topic = topic;
                 }
-                if connection.handle_publish(&mut self.session, now, &publish)? {
+                if connection.handle_publish(&self.session, now, &publish)? {
+                    let delivery = publish.delivery;
+                    connection.acknowledge(&mut self.session, now, delivery, ReasonCode::SUCCESS);
                     self.actions.push_back(ClientAction::Deliver(publish));
                 }
             }

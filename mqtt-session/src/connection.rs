@@ -109,10 +109,11 @@ impl Connection {
         }
     }
 
-    /// A PUBLISH came; whether it is to be delivered. The answer, if it wants one, is in the transmit buffer then.
+    /// A PUBLISH came; whether it is to be delivered, and then [`acknowledge`](Self::acknowledge)d. One that was
+    /// delivered before has its answer already.
     pub(crate) fn handle_publish<B: Storage>(
         &mut self,
-        session: &mut Session,
+        session: &Session,
         now: Instant,
         publish: &Publish<B>,
     ) -> Result<bool, Violation> {
@@ -126,16 +127,42 @@ impl Connection {
         {
             return Err(Violation::ReceiveMaximumExceeded);
         }
-        let step = session.receiver.on_publish(publish.delivery.qos(), Some(id));
-        match step {
-            PublishStep::Deliver => {}
-            PublishStep::DeliverPubAck => self.send_ack(now, PacketType::PubAck, Ack::success(id)),
-            PublishStep::DeliverHoldPubRec | PublishStep::PubRecOnly => {
-                self.unanswered.insert(id);
-                self.send_ack(now, PacketType::PubRec, Ack::success(id));
-            }
+        self.unanswered.insert(id);
+        let step = session.receiver.on_publish(publish.delivery.qos(), id);
+        if step == PublishStep::PubRecOnly {
+            self.send_ack(now, PacketType::PubRec, Ack::success(id));
         }
         Ok(step != PublishStep::PubRecOnly)
+    }
+
+    /// Answers a PUBLISH that was delivered or, with an error code, refused; 3.1.1 has no word for a refusal.
+    pub(crate) fn acknowledge(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        delivery: Delivery,
+        reason: ReasonCode,
+    ) {
+        let code = match self.version {
+            ProtocolVersion::V311 => ReasonCode::SUCCESS,
+            ProtocolVersion::V5 => reason,
+        };
+        match delivery {
+            Delivery::AtMostOnce => {}
+            Delivery::AtLeastOnce { id, .. } => {
+                self.unanswered.remove(id);
+                self.send_ack(now, PacketType::PubAck, Ack::new(id, code));
+            }
+            Delivery::ExactlyOnce { id, .. } => {
+                // [MQTT-4.3.3-9] A refusal ends the exchange.
+                if code.is_error() {
+                    self.unanswered.remove(id);
+                } else {
+                    session.receiver.hold(id);
+                }
+                self.send_ack(now, PacketType::PubRec, Ack::new(id, code));
+            }
+        }
     }
 
     /// A PUBACK, PUBREC, PUBREL or PUBCOMP came. The outcome of the exchange, if this was the end of it: then there is

@@ -22,7 +22,8 @@ use crate::{
 /// 1. [`decode`](Self::decode) takes a packet from the bytes that came, borrowed or owned;
 /// 2. a PUBLISH may need [`resolve_topic`](Self::resolve_topic);
 /// 3. [`handle_packet`](Self::handle_packet) does what the protocol asks for and returns what the broker is to decide, if anything:
-///    a CONNECT wants [`accept`](Self::accept) or [`reject`](Self::reject), a SUBSCRIBE [`suback`](Self::suback), an
+///    a CONNECT wants [`accept`](Self::accept) or [`reject`](Self::reject), a PUBLISH
+///    [`acknowledge`](Self::acknowledge), a SUBSCRIBE [`suback`](Self::suback), an
 ///    UNSUBSCRIBE [`unsuback`](Self::unsuback);
 /// 4. [`transmit`](Self::transmit) is written when the broker sees fit, and [`handle_flushed`](Self::handle_flushed) called when some of it
 ///    was;
@@ -93,7 +94,7 @@ impl Default for ServerConfig {
 pub enum ServerAction<B: Storage> {
     /// A client introduces itself: [`Server::accept`] or [`Server::reject`] it.
     Connect(Connect<B>),
-    /// A message to be routed. It is acknowledged already: nothing but the broker stands between it and its subscribers.
+    /// A message to be routed, and then to be answered with [`Server::acknowledge`].
     Publish(Publish<B>),
     /// Answer with [`Server::suback`].
     Subscribe(Subscribe<B>),
@@ -313,6 +314,14 @@ impl Server {
             return Err(PublishError::NotConnected);
         }
         self.connection.send_at_most_once(now, retain, message)
+    }
+
+    /// Answers the PUBLISH that [`ServerAction::Publish`] gave, once it was routed or refused; nothing to do at QoS 0. 3.1.1
+    /// has no word for a refusal: there the message is acknowledged all the same (table row A33 of the decisions).
+    pub fn acknowledge(&mut self, now: Instant, delivery: Delivery, reason: ReasonCode) {
+        if let (State::Connected, Some(session)) = (self.state, &mut self.session) {
+            self.connection.acknowledge(session, now, delivery, reason);
+        }
     }
 
     /// Answers a SUBSCRIBE, with one code for each of its filters.

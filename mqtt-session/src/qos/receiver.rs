@@ -19,13 +19,13 @@ impl Receiver {
         Self { held: PacketIdSet::new() }
     }
 
-    pub(crate) fn on_publish(&mut self, qos: QoS, id: Option<PacketId>) -> PublishStep {
-        let held = id.is_some_and(|id| self.held.contains(id));
-        let step = on_publish(held, qos);
-        if let (PublishStep::DeliverHoldPubRec, Some(id)) = (step, id) {
-            self.held.insert(id);
-        }
-        step
+    pub(crate) fn on_publish(&self, qos: QoS, id: PacketId) -> PublishStep {
+        on_publish(self.held.contains(id), qos)
+    }
+
+    /// The message of this identifier was delivered, and is not to be again.
+    pub(crate) fn hold(&mut self, id: PacketId) {
+        self.held.insert(id);
     }
 
     pub(crate) fn on_pubrel(&mut self, id: PacketId) -> PubRelStep {
