@@ -6,19 +6,18 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
-
 use super::{
     Group, SubscriberId, Subscription,
     hash::Seed,
     slab::{Id, Slab},
+    table::Table,
 };
 
 #[derive(Debug)]
 pub(super) struct Members {
     slab: Slab<Member>,
     /// Members by group and subscriber.
-    index: HashTable<Id<Member>>,
+    index: Table<Member>,
     /// The oldest member of each subscriber.
     oldest: Vec<Option<Id<Member>>>,
 }
@@ -46,8 +45,8 @@ enum Ring {
 }
 
 impl Members {
-    pub(super) const fn new() -> Self {
-        Self { slab: Slab::new(), index: HashTable::new(), oldest: Vec::new() }
+    pub(super) fn new() -> Self {
+        Self { slab: Slab::new(), index: Table::new(), oldest: Vec::new() }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -65,11 +64,11 @@ impl Members {
         subscriber: SubscriberId,
         seed: &Seed,
     ) -> Option<Id<Member>> {
-        let found = |&id: &Id<Member>| {
-            let member = &self.slab[id];
+        let found = |id| {
+            let member: &Member = &self.slab[id];
             member.group == group && member.subscriber == subscriber
         };
-        self.index.find(seed.pair(group.get(), subscriber.0), found).copied()
+        self.index.find(seed.pair(group.get(), subscriber.0), found)
     }
 
     pub(super) fn get(&self, id: Id<Member>) -> &Member {
@@ -118,7 +117,7 @@ impl Members {
         self.link(Ring::Subscriber, id, self.oldest[at]);
         self.oldest[at].get_or_insert(id);
         let slab = &self.slab;
-        self.index.insert_unique(seed.pair(group.get(), subscriber.0), id, |&id| {
+        self.index.insert(seed.pair(group.get(), subscriber.0), id, |id| {
             seed.pair(slab[id].group.get(), slab[id].subscriber.0)
         });
         id
@@ -128,18 +127,13 @@ impl Members {
     pub(super) fn leave(&mut self, id: Id<Member>, seed: &Seed) -> Option<Id<Member>> {
         let Member { group, subscriber, .. } = self.slab[id];
         let hash = seed.pair(group.get(), subscriber.0);
-        if let Ok(entry) = self.index.find_entry(hash, |&other| other == id) {
-            entry.remove();
-        }
+        self.index.remove(hash, id);
         let next = self.unlink(Ring::Group, id);
         let oldest = self.unlink(Ring::Subscriber, id);
         if self.oldest(subscriber) == Some(id) {
             self.oldest[subscriber.0 as usize] = oldest;
         }
         self.slab.remove(id);
-        if self.slab.len() == 0 {
-            self.index = HashTable::new();
-        }
         next
     }
 

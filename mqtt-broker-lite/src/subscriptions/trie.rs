@@ -6,19 +6,18 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use hashbrown::HashTable;
-
 use super::{
     Group,
     hash::{Seed, edge},
     slab::{Id, Slab},
+    table::Table,
 };
 
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Slab<Node>,
     /// Nodes by parent and level, without those for `+`.
-    edges: HashTable<Id<Node>>,
+    edges: Table<Node>,
     root: Option<Id<Node>>,
 }
 
@@ -29,9 +28,12 @@ pub(super) struct Node {
     level: Level,
     /// `None` for the root.
     parent: Option<Id<Self>>,
+    /// The way on for filters with a `+` behind this level, and more behind that.
     plus: Option<Id<Self>>,
     /// The first of the groups whose filter ends here.
     end: Option<Id<Group>>,
+    /// The first of the groups whose filter has a last `+` behind this level.
+    one: Option<Id<Group>>,
     /// The first of the groups whose filter has `#` behind this level.
     rest: Option<Id<Group>>,
     /// How many edges lead on, without `+`.
@@ -67,8 +69,8 @@ enum Level {
 }
 
 impl Trie {
-    pub(super) const fn new() -> Self {
-        Self { nodes: Slab::new(), edges: HashTable::new(), root: None }
+    pub(super) fn new() -> Self {
+        Self { nodes: Slab::new(), edges: Table::new(), root: None }
     }
 
     #[cfg(test)]
@@ -76,39 +78,45 @@ impl Trie {
         self.nodes.len()
     }
 
-    /// Makes the path of a filter, and tells where it ends.
+    /// Makes the path of a filter, without a wildcard at its end, and tells where it leads.
     pub(super) fn insert(&mut self, filter: &[u8], seed: &Seed) -> Id<Node> {
         let mut node = match self.root {
             Some(root) => root,
             None => *self.root.insert(self.nodes.insert(Node::new(b"", None))),
         };
-        for level in filter.split(|&byte| byte == b'/').filter(|level| level != b"#") {
+        let mut levels = filter.split(|&byte| byte == b'/').peekable();
+        while let Some(level) = levels.next() {
+            if levels.peek().is_none() && matches!(level, b"+" | b"#") {
+                break;
+            }
             node = self.descend(node, level, seed);
         }
         node
     }
 
-    /// The first of the groups with a filter that ends in `node`.
+    /// The first of the groups with this filter, whose path leads to `node`.
     pub(super) fn groups_mut(&mut self, node: Id<Node>, filter: &[u8]) -> &mut Option<Id<Group>> {
         let node = &mut self.nodes[node];
-        // In a filter, a `#` is always a level, and the last one [MQTT-4.7.1-1].
-        if filter.ends_with(b"#") { &mut node.rest } else { &mut node.end }
+        // A wildcard is always a level of its own [MQTT-4.7.1-1] [MQTT-4.7.1-2].
+        match filter.last() {
+            Some(b'#') => &mut node.rest,
+            Some(b'+') => &mut node.one,
+            _ => &mut node.end,
+        }
     }
 
     /// Removes a node without groups and edges, and every node that has none then.
     pub(super) fn prune(&mut self, mut id: Id<Node>, seed: &Seed) {
         while self.nodes[id].is_empty() {
             let Some(parent) = self.nodes[id].parent else {
-                *self = Self::new();
+                self.nodes.remove(id);
+                self.root = None;
                 return;
             };
             if self.nodes[parent].plus == Some(id) {
                 self.nodes[parent].plus = None;
             } else {
-                let hash = edge(seed.text(self.nodes[id].level.as_bytes()), parent.get());
-                if let Ok(entry) = self.edges.find_entry(hash, |&other| other == id) {
-                    entry.remove();
-                }
+                self.edges.remove(self.nodes[id].hash(seed), id);
                 self.nodes[parent].literals -= 1;
             }
             self.nodes.remove(id);
@@ -143,6 +151,9 @@ impl Trie {
                 }
                 continue;
             };
+            if let Some(group) = node.one.filter(|_| wildcards && level.end == name.len()) {
+                found(group);
+            }
             let literal = self.literal(id, &name[level.start..level.end], level.hash);
             for next in [literal, node.plus.filter(|_| wildcards)].into_iter().flatten() {
                 walk.stack.push(Step { node: next, depth: depth + 1 });
@@ -166,27 +177,36 @@ impl Trie {
         }
         let id = self.nodes.insert(Node::new(level, Some(parent)));
         let nodes = &self.nodes;
-        self.edges.insert_unique(edge(hash, parent.get()), id, |&id| nodes[id].hash(seed));
+        self.edges.insert(edge(hash, parent.get()), id, |id| nodes[id].hash(seed));
         self.nodes[parent].literals += 1;
         id
     }
 
     fn literal(&self, parent: Id<Node>, level: &[u8], hash: u64) -> Option<Id<Node>> {
-        let found = |&id: &Id<Node>| {
-            let node = &self.nodes[id];
+        let found = |id| {
+            let node: &Node = &self.nodes[id];
             node.parent == Some(parent) && node.level.as_bytes() == level
         };
-        self.edges.find(edge(hash, parent.get()), found).copied()
+        self.edges.find(edge(hash, parent.get()), found)
     }
 }
 
 impl Node {
     fn new(level: &[u8], parent: Option<Id<Self>>) -> Self {
-        Self { level: Level::new(level), parent, plus: None, end: None, rest: None, literals: 0 }
+        Self {
+            level: Level::new(level),
+            parent,
+            plus: None,
+            end: None,
+            one: None,
+            rest: None,
+            literals: 0,
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.plus.is_none() && self.end.is_none() && self.rest.is_none() && self.literals == 0
+        let groups = self.end.or(self.one).or(self.rest);
+        groups.is_none() && self.plus.is_none() && self.literals == 0
     }
 
     /// Of the edge that leads here.
