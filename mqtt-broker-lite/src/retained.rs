@@ -22,7 +22,7 @@ use alloc::{
 use core::{borrow::Borrow, cmp::Ordering, ops::Bound};
 
 use bytes::Bytes;
-use mqtt_proto::{Storage, TopicFilter, TopicName};
+use mqtt_session::proto::{Storage, TopicFilter, TopicName};
 
 /// Retained messages, of whatever type the broker keeps them in.
 ///

@@ -261,6 +261,7 @@ impl Connection {
             QoS::AtMostOnce | QoS::AtLeastOnce => Delivery::AtLeastOnce { id, dup },
         };
         let Publication { retain, message, .. } = publication.as_ref();
+        let message = for_version(self.version, message);
         let waited = now.since(*accepted);
         let remaining = message
             .properties
@@ -346,6 +347,15 @@ impl Connection {
                 ProtocolVersion::V311 => ReasonCode::SUCCESS,
             },
         )
+    }
+}
+
+/// The message as it can be said in this version: 3.1.1 has no properties. Whoever published it, or asked for it, may have
+/// spoken 5.0.
+pub(crate) fn for_version(version: ProtocolVersion, message: Message<&[u8]>) -> Message<&[u8]> {
+    match version {
+        ProtocolVersion::V311 => Message { properties: Properties::default(), ..message },
+        ProtocolVersion::V5 => message,
     }
 }
 

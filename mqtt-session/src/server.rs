@@ -12,7 +12,7 @@ use mqtt_proto::{
 
 use crate::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
-    connection::{Connection, Limits},
+    connection::{Connection, Limits, for_version},
 };
 
 /// The server's side of one network connection, from its first byte to its last.
@@ -30,7 +30,7 @@ use crate::{
 /// 5. [`handle_timeout`](Self::handle_timeout) is called at [`poll_timeout`](Self::poll_timeout).
 ///
 /// After [`ServerAction::Close`] the rest of [`transmit`](Self::transmit) is written, the network connection closed, and the session
-/// taken back with [`into_session`](Self::into_session).
+/// taken back with [`take_session`](Self::take_session).
 #[derive(Debug)]
 pub struct Server {
     config: ServerConfig,
@@ -273,7 +273,7 @@ impl Server {
         CloseReason::Refused(reason)
     }
 
-    /// Sends a message. At QoS 0 it is in the transmit buffer and forgotten. At QoS 1 and 2 the session keeps it until the client
+    /// Sends a message, to a 3.1.1 client without its properties. At QoS 0 it is in the transmit buffer and forgotten. At QoS 1 and 2 the session keeps it until the client
     /// has it; what was kept should share no read buffer, see [`Publication::detach`].
     ///
     /// # Errors
@@ -292,6 +292,7 @@ impl Server {
             return Err(PublishError::NotConnected);
         };
         let Publication { retain, message, .. } = publication.as_ref();
+        let message = for_version(self.connection.version, message);
         let delivery = Delivery::AtLeastOnce { id: PacketId::MIN, dup: false };
         self.connection.check_publish(&Publish { delivery, retain, message })?;
         let id = session.publish(now, publication)?;
@@ -300,7 +301,7 @@ impl Server {
         Ok(Some(id))
     }
 
-    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed.
+    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed; to a 3.1.1 client without its properties.
     ///
     /// # Errors
     /// [`PublishError`]; nothing changed then.
@@ -313,7 +314,8 @@ impl Server {
         if self.state != State::Connected {
             return Err(PublishError::NotConnected);
         }
-        self.connection.send_at_most_once(now, retain, message)
+        let message = for_version(self.connection.version, message.as_ref());
+        self.connection.send_at_most_once(now, retain, &message)
     }
 
     /// Answers the PUBLISH that [`ServerAction::Publish`] gave, once it was routed or refused; nothing to do at QoS 0. 3.1.1
@@ -366,13 +368,14 @@ impl Server {
         CloseReason::Requested(reason)
     }
 
-    /// The session as it is now, if the CONNECT was accepted.
-    #[must_use]
-    pub fn into_session(mut self) -> Option<Session> {
-        if let Some(session) = &mut self.session {
-            session.sender.cancel_requests(|_| {});
-        }
-        self.session
+    /// Takes the session back, if the CONNECT was accepted and it was not taken before: the connection is over, but for what is
+    /// left to transmit.
+    pub fn take_session(&mut self) -> Option<Session> {
+        self.state = State::Closed;
+        let mut session = self.session.take()?;
+        // Quota is of this connection; whoever is asked before the next one has none.
+        session.sender.connect(0);
+        Some(session)
     }
 
     /// What to write to the network connection.
@@ -401,6 +404,13 @@ impl Server {
     #[must_use]
     pub const fn session(&self) -> Option<&Session> {
         self.session.as_ref()
+    }
+
+    /// Whether a message of QoS 1 or 2 would be sent at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.sender.quota() > 0)
+            && self.wants_input()
     }
 
     /// What the client speaks; 5.0 until it has said.

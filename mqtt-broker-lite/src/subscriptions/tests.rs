@@ -8,7 +8,7 @@ use alloc::{
     vec::Vec,
 };
 
-use mqtt_proto::QoS;
+use mqtt_session::proto::QoS;
 use proptest::prelude::*;
 
 use super::*;
