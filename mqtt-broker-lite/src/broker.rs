@@ -188,7 +188,7 @@ impl Broker {
                 Place::Connected(id) => {
                     (true, self.connection_session(*id).map_or(0, Session::open))
                 }
-                Place::Offline { session, .. } => (false, session.open()),
+                Place::Offline(offline) => (false, offline.session.open()),
             };
             (session.client_id.as_str(), connected, open)
         })

@@ -1,6 +1,6 @@
 //! Sessions from CONNECT to their end: takeover, expiry and wills (sections 3.1.2 to 3.1.4, 4.1).
 
-use alloc::format;
+use alloc::{boxed::Box, format};
 
 use bytes::Bytes;
 use mqtt_session::{
@@ -11,7 +11,7 @@ use mqtt_session::{
 use crate::{
     Broker, ConnectionId,
     broker::{Deadline, WillFate, after},
-    sessions::{ClientSession, Place},
+    sessions::{ClientSession, Offline, Place},
     subscriptions::SubscriberId,
 };
 
@@ -97,10 +97,10 @@ impl Broker {
         // The session may have ended with its connection.
         match &mut self.sessions.get_mut(subscriber)?.place {
             Place::Connected(_) => None,
-            Place::Offline { session, will, .. } => {
+            Place::Offline(offline) => {
                 // [MQTT-3.1.3-9]
-                *will = None;
-                Some((subscriber, core::mem::replace(session, Session::new(0))))
+                offline.will = None;
+                Some((subscriber, core::mem::replace(&mut offline.session, Session::new(0))))
             }
         }
     }
@@ -131,7 +131,7 @@ impl Broker {
             self.deadlines.insert((*at, Deadline::Will(subscriber)));
         }
         if let Some(client) = self.sessions.get_mut(subscriber) {
-            client.place = Place::Offline { session, expires, will };
+            client.place = Place::Offline(Box::new(Offline { session, expires, will }));
         }
         // What is due at once is done at once, the will before the session ends [MQTT-3.1.3-9].
         self.will_timeout(now, subscriber);
@@ -140,12 +140,12 @@ impl Broker {
 
     /// Publishes a will whose time has come.
     pub(crate) fn will_timeout(&mut self, now: Instant, subscriber: SubscriberId) {
-        let Some(ClientSession { place: Place::Offline { will, .. }, .. }) =
+        let Some(ClientSession { place: Place::Offline(offline), .. }) =
             self.sessions.get_mut(subscriber)
         else {
             return;
         };
-        if let Some((at, will)) = will.take_if(|(at, _)| *at <= now) {
+        if let Some((at, will)) = offline.will.take_if(|(at, _)| *at <= now) {
             self.deadlines.remove(&(at, Deadline::Will(subscriber)));
             self.publish(now, Some(subscriber), &will.as_ref());
         }
@@ -153,9 +153,9 @@ impl Broker {
 
     /// Ends a session whose time has come.
     pub(crate) fn session_timeout(&mut self, now: Instant, subscriber: SubscriberId) {
-        if let Some(ClientSession { place: Place::Offline { expires: Some(at), .. }, .. }) =
+        if let Some(ClientSession { place: Place::Offline(offline), .. }) =
             self.sessions.get(subscriber)
-            && *at <= now
+            && offline.expires.is_some_and(|at| at <= now)
         {
             self.end_session(now, subscriber);
         }
@@ -167,7 +167,8 @@ impl Broker {
             return;
         };
         self.subscriptions.remove_subscriber(subscriber);
-        if let Place::Offline { expires, will, .. } = client.place {
+        if let Place::Offline(offline) = client.place {
+            let Offline { expires, will, .. } = *offline;
             if let Some(at) = expires {
                 self.deadlines.remove(&(at, Deadline::Session(subscriber)));
             }

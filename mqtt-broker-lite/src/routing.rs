@@ -152,7 +152,7 @@ impl Broker {
                     }
                     connected = connected.or(Some(member));
                 }
-                Some(Place::Offline { .. }) => anyone = anyone.or(Some(member)),
+                Some(Place::Offline(_)) => anyone = anyone.or(Some(member)),
                 None => {}
             }
         }
@@ -172,8 +172,8 @@ impl Broker {
         };
         let result = match place {
             // [section 4.1] QoS 0 is not kept for a client that is away.
-            Place::Offline { .. } if qos == QoS::AtMostOnce => return,
-            Place::Offline { session, .. } => session.publish(now, keep()).map(|_| ()),
+            Place::Offline(_) if qos == QoS::AtMostOnce => return,
+            Place::Offline(offline) => offline.session.publish(now, keep()).map(|_| ()),
             Place::Connected(id) => {
                 let id = *id;
                 let Some(connection) = self.connections.get_mut(id) else {

@@ -1,6 +1,6 @@
 //! The sessions by client identifier, connected or not.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use bytes::Bytes;
 use mqtt_session::{
@@ -23,13 +23,17 @@ pub(crate) enum Place {
     /// Lent to a connection.
     Connected(ConnectionId),
     /// Waiting for its client.
-    Offline {
-        session: Session,
-        /// When it ends; `None` for never.
-        expires: Option<Instant>,
-        /// What is to be published at this time, unless the client comes back before.
-        will: Option<(Instant, Publication<Bytes>)>,
-    },
+    Offline(Box<Offline>),
+}
+
+/// What a session without a connection needs.
+#[derive(Debug)]
+pub(crate) struct Offline {
+    pub(crate) session: Session,
+    /// When it ends; `None` for never.
+    pub(crate) expires: Option<Instant>,
+    /// What is to be published at this time, unless the client comes back before.
+    pub(crate) will: Option<(Instant, Publication<Bytes>)>,
 }
 
 #[derive(Debug, Default)]
