@@ -142,6 +142,8 @@ impl Decoder {
             Ok(packet) => {
                 if let Packet::Connect(connect) = &packet {
                     self.version = Some(connect.version);
+                    // Not checked while the version was unknown.
+                    self.check_header(&header).map_err(|error| self.fail(error))?;
                 }
                 Ok(packet)
             }
