@@ -39,8 +39,8 @@ proptest! {
         let borrowed = decoder.decode(&bytes).unwrap().ready();
         let (borrowed, len) = borrowed.expect("all of it is there");
         prop_assert_eq!(len, bytes.len());
-        prop_assert_eq!(borrowed.to_bytes(), packet.clone());
-        prop_assert_eq!(encode(&borrowed, version).unwrap(), bytes.clone());
+        prop_assert_eq!(&borrowed.to_bytes(), &packet);
+        prop_assert_eq!(&encode(&borrowed, version).unwrap(), &bytes);
         let owned = decoder.decode_bytes(&mut bytes.clone()).unwrap().ready();
         prop_assert_eq!(owned, Some(packet));
     }
@@ -184,7 +184,7 @@ proptest! {
     fn what_is_detached_is_equal_and_apart(publication in publication(ProtocolVersion::V5)) {
         let detached = publication.detach();
         prop_assert_eq!(&detached, &publication);
-        prop_assert_eq!(publication.as_ref().detach(), publication.clone());
+        prop_assert_eq!(&publication.as_ref().detach(), &publication);
         let payload = &publication.message.payload;
         let copy = &detached.message.payload;
         prop_assert!(payload.is_empty() || payload.as_ptr() != copy.as_ptr());

@@ -5,7 +5,7 @@ mod common;
 mod describe;
 
 use bytes::BytesMut;
-use common::{rows, unhex, version};
+use common::rows;
 use describe::describe;
 use mqtt_proto::{
     DecodeErrorKind, Decoder, Packet, PacketRef, PropertyId, ProtocolVersion, Role, Status,
@@ -222,4 +222,16 @@ fn assert_encodes(
     let mut encoded = BytesMut::new();
     packet.unwrap().encode(version, &mut encoded).unwrap();
     assert_eq!(encoded, unhex(hex));
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    assert!(text.len().is_multiple_of(2) && text.is_ascii(), "{text:?} is not hexadecimal");
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+fn version(level: &str) -> ProtocolVersion {
+    level.parse().ok().and_then(ProtocolVersion::from_level).expect("4 or 5")
 }
