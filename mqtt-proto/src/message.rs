@@ -36,10 +36,7 @@ impl<B: Storage> Message<B> {
         Message {
             topic: self.topic.as_ref(),
             payload: self.payload.as_ref(),
-            properties: Properties::new_unchecked(
-                self.properties.as_bytes(),
-                self.properties.set(),
-            ),
+            properties: self.properties.as_ref(),
         }
     }
 

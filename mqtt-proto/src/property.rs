@@ -301,6 +301,13 @@ impl<B: Storage> Properties<B> {
         self.block.as_ref()
     }
 
+    /// The same list, borrowed.
+    #[must_use]
+    #[inline]
+    pub fn as_ref(&self) -> Properties<&[u8]> {
+        Properties { block: self.block.as_ref(), set: self.set }
+    }
+
     /// All properties, in their order.
     pub fn iter(&self) -> impl Iterator<Item = Property<'_>> {
         Values::new(self.block.as_ref()).map(|(id, value)| Property::from_value(id, value))

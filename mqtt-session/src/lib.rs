@@ -1,1 +1,34 @@
-//! placeholder
+//! MQTT sessions as pure state machines: QoS handshakes, flow control, keep-alive and resume, for both roles and both
+//! versions.
+//!
+//! No input or output, no clock, no thread. [`Client`] and [`Server`] take bytes or packets, commands and the time; they give
+//! ordered actions, bytes to transmit and one deadline. Everything that moves bytes is an adapter of about a
+//! hundred lines, and every adapter runs the same tested core.
+
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+/// The codec, so that users of a session need not name a second crate.
+pub use mqtt_proto as proto;
+
+mod client;
+mod connection;
+mod error;
+mod options;
+pub mod qos;
+mod server;
+mod session;
+mod time;
+mod transmit;
+
+pub use client::{Client, ClientAction, ClientState};
+pub use connection::remaining_expiry;
+pub use error::{CloseReason, CommandError, Outcome, PublishError, Violation};
+pub use options::{ClientOptions, OptionsError};
+pub use server::{Accept, Server, ServerAction, ServerConfig};
+pub use session::Session;
+pub use time::Instant;
+pub use transmit::Transmit;

@@ -1,0 +1,398 @@
+//! What ends with a network connection, and the part of the protocol that both roles share.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use bytes::Bytes;
+use mqtt_proto::{
+    Ack, Decoder, Delivery, Disconnect, EncodeError, MAX_PACKET_SIZE, Message, Packet, PacketId,
+    PacketRef, PacketType, Properties, Property, ProtocolVersion, Publication, Publish, QoS,
+    ReasonCode, Role, Storage, TopicName,
+};
+
+use crate::{
+    CloseReason, Instant, Outcome, PublishError, Session, Transmit, Violation,
+    qos::{
+        Next, PacketIdSet,
+        transition::{AckInput, PubRelStep, PublishStep, SendStep},
+    },
+};
+
+/// One network connection: everything here dies with it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    role: Role,
+    pub(crate) version: ProtocolVersion,
+    pub(crate) decoder: Decoder,
+    pub(crate) transmit: Transmit,
+    /// The peer's Maximum Packet Size.
+    pub(crate) peer_max_packet_size: u32,
+    /// What waits for a peer that does not read: QoS 0 is refused above it, QoS 1 and 2 wait in the session.
+    transmit_limit: usize,
+    /// How many PUBLISH of QoS 1 and 2 this side takes at a time, and those it has not answered for good.
+    receive_maximum: u16,
+    unanswered: PacketIdSet,
+    aliases: Aliases,
+    pub(crate) last_received: Instant,
+    pub(crate) last_sent: Instant,
+}
+
+/// What this side announced, or would announce if the version had words for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) max_packet_size: u32,
+    pub(crate) receive_maximum: u16,
+    pub(crate) topic_alias_maximum: u16,
+    pub(crate) transmit_limit: usize,
+}
+
+impl Connection {
+    pub(crate) fn new(role: Role, decoder: Decoder, limits: Limits, now: Instant) -> Self {
+        Self {
+            role,
+            version: decoder.version().unwrap_or(ProtocolVersion::V5),
+            decoder: decoder.with_max_packet_size(limits.max_packet_size),
+            transmit: Transmit::new(),
+            peer_max_packet_size: MAX_PACKET_SIZE,
+            transmit_limit: limits.transmit_limit,
+            receive_maximum: limits.receive_maximum,
+            unanswered: PacketIdSet::new(),
+            aliases: Aliases { names: BTreeMap::new(), maximum: limits.topic_alias_maximum },
+            last_received: now,
+            last_sent: now,
+        }
+    }
+
+    /// Appends a packet that is known to be legal and to fit.
+    pub(crate) fn send<B: Storage>(
+        &mut self,
+        now: Instant,
+        packet: &Packet<B>,
+    ) -> Result<(), EncodeError> {
+        self.last_sent = now;
+        packet.encode(self.version, self.transmit.sink())
+    }
+
+    /// Whether the answers to more input would still find room.
+    pub(crate) const fn wants_input(&self) -> bool {
+        self.transmit.len() < self.transmit_limit
+    }
+
+    /// The size of the packet, if the peer takes it.
+    pub(crate) fn check_size(&self, size: u32) -> Result<u32, u32> {
+        if size <= self.peer_max_packet_size { Ok(size) } else { Err(size) }
+    }
+
+    /// Says good-bye where the version has a word for it, and forgets nothing: what was queued before is written first.
+    pub(crate) fn say_disconnect(&mut self, now: Instant, reason: ReasonCode) {
+        let v5 = self.version == ProtocolVersion::V5;
+        if v5 || self.role == Role::Client {
+            let reason = if v5 {
+                reason.for_disconnect(self.role)
+            } else {
+                ReasonCode::NORMAL_DISCONNECTION
+            };
+            // Two to four bytes without properties: encodable and within every limit that can be announced.
+            let _ = self.send(now, &PacketRef::Disconnect(Disconnect::new(reason)));
+        }
+    }
+
+    /// The topic name that the alias of this PUBLISH stands for, and learns it if the packet says both
+    /// [MQTT-3.3.2-7]. `None` if there is no alias or the packet has its name.
+    pub(crate) fn resolve_topic<B: Storage>(
+        &mut self,
+        publish: &Publish<B>,
+    ) -> Result<Option<TopicName<Bytes>>, Violation> {
+        match publish.message.properties.topic_alias() {
+            None => Ok(None),
+            Some(alias) => self.aliases.resolve(alias, &publish.message.topic),
+        }
+    }
+
+    /// A PUBLISH came; whether it is to be delivered, and then [`acknowledge`](Self::acknowledge)d. One that was
+    /// delivered before has its answer already.
+    pub(crate) fn handle_publish<B: Storage>(
+        &mut self,
+        session: &Session,
+        now: Instant,
+        publish: &Publish<B>,
+    ) -> Result<bool, Violation> {
+        let Some(id) = publish.delivery.id() else {
+            return Ok(true);
+        };
+        // [MQTT-3.3.4-9] An identifier that awaits its PUBREL takes no second slot.
+        if self.version == ProtocolVersion::V5
+            && self.unanswered.len() >= self.receive_maximum.into()
+            && !self.unanswered.contains(id)
+        {
+            return Err(Violation::ReceiveMaximumExceeded);
+        }
+        self.unanswered.insert(id);
+        let step = session.receiver.on_publish(publish.delivery.qos(), id);
+        if step == PublishStep::PubRecOnly {
+            self.send_ack(now, PacketType::PubRec, Ack::success(id));
+        }
+        Ok(step != PublishStep::PubRecOnly)
+    }
+
+    /// Answers a PUBLISH that was delivered or, with an error code, refused; 3.1.1 has no word for a refusal.
+    pub(crate) fn acknowledge(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        delivery: Delivery,
+        reason: ReasonCode,
+    ) {
+        let code = match self.version {
+            ProtocolVersion::V311 => ReasonCode::SUCCESS,
+            ProtocolVersion::V5 => reason,
+        };
+        match delivery {
+            Delivery::AtMostOnce => {}
+            Delivery::AtLeastOnce { id, .. } => {
+                self.unanswered.remove(id);
+                self.send_ack(now, PacketType::PubAck, Ack::new(id, code));
+            }
+            Delivery::ExactlyOnce { id, .. } => {
+                // [MQTT-4.3.3-9] A refusal ends the exchange.
+                if code.is_error() {
+                    self.unanswered.remove(id);
+                } else {
+                    session.receiver.hold(id);
+                }
+                self.send_ack(now, PacketType::PubRec, Ack::new(id, code));
+            }
+        }
+    }
+
+    /// A PUBACK, PUBREC, PUBREL or PUBCOMP came. The outcome of the exchange, if this was the end of it: then there is
+    /// quota for another, see [`pump`](Self::pump).
+    pub(crate) fn handle_ack<B: Storage>(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        packet: PacketType,
+        ack: &Ack<B>,
+    ) -> Result<Option<Outcome>, Violation> {
+        let id = ack.id;
+        let input = match packet {
+            PacketType::PubAck => AckInput::PubAck,
+            PacketType::PubRec if ack.reason.is_error() => AckInput::PubRecError,
+            PacketType::PubRec => AckInput::PubRec,
+            PacketType::PubComp => AckInput::PubComp,
+            _ => {
+                self.handle_pubrel(session, now, id);
+                return Ok(None);
+            }
+        };
+        match session.sender.on_ack(id, input) {
+            SendStep::Ignore => Ok(None),
+            SendStep::Finish => Ok(Some(Outcome::Acknowledged(match packet {
+                // Packet Identifier not found is not an error: the receiver had released it before.
+                PacketType::PubComp => ReasonCode::SUCCESS,
+                _ => ack.reason,
+            }))),
+            SendStep::Release | SendStep::ReleaseAgain => {
+                self.send_ack(now, PacketType::PubRel, Ack::success(id));
+                Ok(None)
+            }
+            SendStep::ReleaseUnknown => {
+                self.send_ack(now, PacketType::PubRel, self.not_found(id));
+                Ok(None)
+            }
+            SendStep::Violation => Err(Violation::WrongAck { packet, id }),
+        }
+    }
+
+    fn handle_pubrel(&mut self, session: &mut Session, now: Instant, id: PacketId) {
+        self.unanswered.remove(id);
+        let ack = match session.receiver.on_pubrel(id) {
+            PubRelStep::ReleasePubComp => Ack::success(id),
+            PubRelStep::PubCompUnknown => self.not_found(id),
+        };
+        self.send_ack(now, PacketType::PubComp, ack);
+    }
+
+    /// Sends again what the peer may not have [MQTT-4.4.0-1]: first every PUBREL, in the order of the PUBRECs, then every
+    /// PUBLISH in its original order, as far as the peer's Receive Maximum goes [MQTT-4.6.0-1] [MQTT-4.6.0-4].
+    pub(crate) fn resume(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        window: u16,
+        ended: impl FnMut(PacketId, Outcome),
+    ) {
+        session.sender.connect(window);
+        for id in session.sender.releases() {
+            self.send_ack(now, PacketType::PubRel, Ack::success(id));
+        }
+        self.pump(session, now, ended);
+    }
+
+    /// Sends what waits, as far as quota and transmit buffer allow. `ended` hears of the messages that cannot be sent any
+    /// more.
+    pub(crate) fn pump(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        mut ended: impl FnMut(PacketId, Outcome),
+    ) {
+        while self.transmit.len() < self.transmit_limit {
+            let Some(next) = session.sender.peek() else {
+                return;
+            };
+            let id = next.id;
+            match self.send_next(now, &next) {
+                None => session.sender.sent(),
+                Some(outcome) => {
+                    session.sender.drop_unsent();
+                    ended(id, outcome);
+                }
+            }
+        }
+    }
+
+    /// Writes a message of QoS 1 or 2, unless there is a reason not to.
+    fn send_next(&mut self, now: Instant, next: &Next<'_>) -> Option<Outcome> {
+        let Next { id, publication, dup, accepted } = next;
+        let (id, dup) = (*id, *dup);
+        let delivery = match publication.qos {
+            QoS::ExactlyOnce => Delivery::ExactlyOnce { id, dup },
+            QoS::AtMostOnce | QoS::AtLeastOnce => Delivery::AtLeastOnce { id, dup },
+        };
+        let Publication { retain, message, .. } = publication.as_ref();
+        let waited = now.since(*accepted);
+        let remaining = message
+            .properties
+            .message_expiry_interval()
+            .filter(|_| !dup)
+            .map(|seconds| remaining_expiry(seconds, waited));
+        match remaining {
+            // [MQTT-3.3.2-5]
+            Some(None) => return Some(Outcome::Expired),
+            // [MQTT-3.3.2-6]
+            Some(Some(seconds))
+                if message.properties.message_expiry_interval() != Some(seconds) =>
+            {
+                let properties = with_expiry(&message.properties, seconds);
+                let message = Message { properties: properties.as_ref(), ..message };
+                return self.send_publish(now, &Publish { delivery, retain, message });
+            }
+            _ => {}
+        }
+        self.send_publish(now, &Publish { delivery, retain, message })
+    }
+
+    fn send_publish(&mut self, now: Instant, publish: &Publish<&[u8]>) -> Option<Outcome> {
+        let fits =
+            publish.encoded_len(self.version).is_ok_and(|size| self.check_size(size).is_ok());
+        if !fits || publish.encode(self.version, self.transmit.sink()).is_err() {
+            return Some(Outcome::TooLarge);
+        }
+        self.last_sent = now;
+        None
+    }
+
+    /// Writes a message of QoS 0.
+    pub(crate) fn send_at_most_once<B: Storage>(
+        &mut self,
+        now: Instant,
+        retain: bool,
+        message: &Message<B>,
+    ) -> Result<(), PublishError> {
+        let publish = Publish { delivery: Delivery::AtMostOnce, retain, message: message.as_ref() };
+        self.check_publish(&publish)?;
+        if self.transmit.len() >= self.transmit_limit {
+            return Err(PublishError::TransmitFull);
+        }
+        self.last_sent = now;
+        Ok(publish.encode(self.version, self.transmit.sink())?)
+    }
+
+    /// That a message can be said in this version and is not too large for the peer.
+    pub(crate) fn check_publish<B: Storage>(
+        &self,
+        publish: &Publish<B>,
+    ) -> Result<(), PublishError> {
+        let limit = self.peer_max_packet_size;
+        match self.check_size(publish.encoded_len(self.version)?) {
+            Ok(_) => Ok(()),
+            Err(size) => Err(PublishError::PacketTooLarge { size, limit }),
+        }
+    }
+
+    pub(crate) fn close_violation(&mut self, now: Instant, violation: Violation) -> CloseReason {
+        self.say_disconnect(now, violation.reason_code());
+        CloseReason::Violation(violation)
+    }
+
+    fn send_ack(&mut self, now: Instant, packet: PacketType, ack: Ack<&[u8]>) {
+        let packet = match packet {
+            PacketType::PubAck => Packet::PubAck(ack),
+            PacketType::PubRec => Packet::PubRec(ack),
+            PacketType::PubRel => Packet::PubRel(ack),
+            _ => Packet::PubComp(ack),
+        };
+        // Four or five bytes with a code that is legal here: encodable, and smaller than any PUBLISH it answers.
+        let _ = self.send(now, &packet);
+    }
+
+    /// For an exchange that is not known; 3.1.1 has no word for that.
+    fn not_found(&self, id: PacketId) -> Ack<&'static [u8]> {
+        Ack::new(
+            id,
+            match self.version {
+                ProtocolVersion::V5 => ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+                ProtocolVersion::V311 => ReasonCode::SUCCESS,
+            },
+        )
+    }
+}
+
+/// What is left of a Message Expiry Interval, in seconds rounded up; `None` if nothing is [MQTT-3.3.2-6].
+///
+/// An interval of 0 is never sent after waiting, and is sent at once as it is.
+#[must_use]
+pub fn remaining_expiry(seconds: u32, waited: Duration) -> Option<u32> {
+    if waited.is_zero() {
+        return Some(seconds);
+    }
+    let left =
+        Duration::from_secs(seconds.into()).checked_sub(waited).filter(|left| !left.is_zero())?;
+    Some(left.as_secs() as u32 + u32::from(left.subsec_nanos() > 0))
+}
+
+/// The same properties with another Message Expiry Interval.
+fn with_expiry(properties: &Properties<&[u8]>, seconds: u32) -> Properties<Bytes> {
+    Properties::new(properties.iter().map(|property| match property {
+        Property::MessageExpiryInterval(_) => Property::MessageExpiryInterval(seconds),
+        property => property,
+    }))
+    .expect("properties of a checked list, with another number")
+}
+
+/// The topic aliases of the peer's messages (section 3.3.2.3.4). Costs one allocation and the name for each alias in use, at
+/// most as many as were announced.
+#[derive(Debug)]
+struct Aliases {
+    names: BTreeMap<u16, TopicName<Bytes>>,
+    maximum: u16,
+}
+
+impl Aliases {
+    fn resolve<B: Storage>(
+        &mut self,
+        alias: u16,
+        name: &TopicName<B>,
+    ) -> Result<Option<TopicName<Bytes>>, Violation> {
+        if alias == 0 || alias > self.maximum {
+            return Err(Violation::TopicAliasInvalid(alias));
+        }
+        if name.is_empty() {
+            let name = self.names.get(&alias).cloned();
+            return name.map(Some).ok_or(Violation::TopicAliasUnknown(alias));
+        }
+        self.names.insert(alias, name.as_ref().to_bytes());
+        Ok(None)
+    }
+}

@@ -1,0 +1,171 @@
+//! Whose fault it is: the peer's bytes, the peer's behaviour, or the caller's.
+
+use mqtt_proto::{DecodeError, EncodeError, PacketId, PacketType, QoS, ReasonCode};
+
+/// Well-formed packets that the peer must not have sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A packet that is not legal in this state, such as a second CONNECT [MQTT-3.1.0-2].
+    #[error("{} is not legal now", .0.name())]
+    UnexpectedPacket(PacketType),
+    /// More PUBLISH of QoS 1 and 2 than Receive Maximum allows [MQTT-3.3.4-9].
+    #[error("more unacknowledged PUBLISH packets than Receive Maximum allows [MQTT-3.3.4-9]")]
+    ReceiveMaximumExceeded,
+    /// A topic alias above the announced maximum [MQTT-3.3.2-9].
+    #[error("topic alias {0} is above the Topic Alias Maximum [MQTT-3.3.2-9]")]
+    TopicAliasInvalid(u16),
+    /// An alias that nothing was ever said for on this connection (section 3.3.4).
+    #[error("topic alias {0} stands for no topic name")]
+    TopicAliasUnknown(u16),
+    /// The acknowledgement of another QoS, or out of order.
+    #[error("{} {id} answers a packet that does not await it", packet.name())]
+    WrongAck {
+        /// What came.
+        packet: PacketType,
+        /// For which exchange.
+        id: PacketId,
+    },
+    /// CONNACK says a session is present that this client asked to discard [MQTT-3.2.2-2].
+    #[error("the server resumes a session that was to be discarded [MQTT-3.2.2-2]")]
+    SessionPresent,
+    /// SUBACK with another number of codes than SUBSCRIBE had filters [MQTT-3.8.4-5].
+    #[error("{} {id} has another number of reason codes than there were filters", packet.name())]
+    WrongNumberOfCodes {
+        /// SUBACK or UNSUBACK.
+        packet: PacketType,
+        /// Of which request.
+        id: PacketId,
+    },
+    /// DISCONNECT raises the Session Expiry Interval from 0 (section 3.14.2.2.2).
+    #[error("Session Expiry Interval was 0 and may not be raised [MQTT-3.14.2-2]")]
+    SessionExpiryRaised,
+    /// A message of a QoS, or a retained one, that CONNACK ruled out.
+    #[error("a PUBLISH that this side said it does not support")]
+    NotSupported(ReasonCode),
+}
+
+impl Violation {
+    /// What to put into DISCONNECT.
+    #[must_use]
+    pub const fn reason_code(self) -> ReasonCode {
+        match self {
+            Self::ReceiveMaximumExceeded => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
+            Self::TopicAliasInvalid(_) => ReasonCode::TOPIC_ALIAS_INVALID,
+            Self::NotSupported(reason) => reason,
+            Self::UnexpectedPacket(_)
+            | Self::TopicAliasUnknown(_)
+            | Self::WrongAck { .. }
+            | Self::SessionPresent
+            | Self::WrongNumberOfCodes { .. }
+            | Self::SessionExpiryRaised => ReasonCode::PROTOCOL_ERROR,
+        }
+    }
+}
+
+/// Why a connection ends. What the peer is owed has been put into the transmit buffer: write it, then close.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer's bytes are not MQTT.
+    #[error("malformed packet: {0}")]
+    Malformed(DecodeError),
+    /// The peer's packets are, but not legal now.
+    #[error("protocol error: {0}")]
+    Violation(Violation),
+    /// The server refused the connection; CONNACK said why.
+    #[error("the server refused the connection: {0}")]
+    Refused(ReasonCode),
+    /// The peer said DISCONNECT. 3.1.1 has no code and means Normal disconnection.
+    #[error("the peer disconnected: {0}")]
+    Disconnected(ReasonCode),
+    /// This side did, by [`disconnect`](crate::Client::disconnect) or [`close`](crate::Server::close).
+    #[error("disconnected: {0}")]
+    Requested(ReasonCode),
+    /// Nothing came for longer than the keep alive allows, or no PINGRESP.
+    #[error("the peer was silent for too long")]
+    KeepAliveTimeout,
+    /// No CONNECT, or no CONNACK, in time.
+    #[error("the handshake took too long")]
+    ConnectTimeout,
+    /// The network connection ended without a word.
+    #[error("the network connection was lost")]
+    Lost,
+}
+
+/// Why a message was not accepted. The caller's fault or the moment's; nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// QoS 0 without a connection: there is nothing that could keep it.
+    #[error("there is no connection, and QoS 0 is not kept for a later one")]
+    NotConnected,
+    /// As many exchanges as there may be are open already.
+    #[error("as many messages as allowed are waiting or in flight ({limit})")]
+    Full {
+        /// See [`ClientOptions::max_in_flight`](crate::ClientOptions::max_in_flight) and [`ServerConfig::max_queued`](crate::ServerConfig::max_queued).
+        limit: u16,
+    },
+    /// The transmit buffer is full: the peer does not read.
+    #[error("the transmit buffer is full; the peer does not read")]
+    TransmitFull,
+    /// Larger than the peer's Maximum Packet Size [MQTT-3.1.2-24] [MQTT-3.2.2-15].
+    #[error("a packet of {size} bytes is larger than the {limit} the peer takes")]
+    PacketTooLarge {
+        /// With the fixed header.
+        size: u32,
+        /// The peer's Maximum Packet Size.
+        limit: u32,
+    },
+    /// The server does not take this QoS [MQTT-3.2.2-11].
+    #[error("the server's Maximum QoS is {0}")]
+    QoSNotSupported(QoS),
+    /// The server does not retain [MQTT-3.2.2-14].
+    #[error("the server does not keep retained messages")]
+    RetainNotSupported,
+    /// The message cannot be said in this version.
+    #[error("{0}")]
+    Encode(#[from] EncodeError),
+}
+
+/// Why a command was not accepted. The caller's fault or the moment's; nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// It needs a connection, and there is none.
+    #[error("there is no connection")]
+    NotConnected,
+    /// No packet identifier is free.
+    #[error("no packet identifier is free")]
+    NoPacketId,
+    /// Larger than the peer's Maximum Packet Size.
+    #[error("a packet of {size} bytes is larger than the {limit} the peer takes")]
+    PacketTooLarge {
+        /// With the fixed header.
+        size: u32,
+        /// The peer's Maximum Packet Size.
+        limit: u32,
+    },
+    /// CONNACK said that the server cannot do this.
+    #[error("the server does not support this: {0}")]
+    NotSupported(ReasonCode),
+    /// There is nothing to answer, or it was answered.
+    #[error("nothing of this kind awaits an answer")]
+    NothingToAnswer,
+    /// The request cannot be said in this version.
+    #[error("{0}")]
+    Encode(#[from] EncodeError),
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The receiver has it, or has refused it: see [`ReasonCode::is_error`].
+    Acknowledged(ReasonCode),
+    /// Its Message Expiry Interval passed before it was sent.
+    Expired,
+    /// It was larger than the Maximum Packet Size of the connection it was to be sent on.
+    TooLarge,
+    /// The session ended, or for a request the connection, before an answer came. It may have arrived.
+    Lost,
+}

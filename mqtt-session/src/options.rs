@@ -1,0 +1,259 @@
+//! What a client wants of its session, shared by every adapter.
+
+use alloc::string::String;
+use core::{fmt, time::Duration};
+
+use bytes::Bytes;
+use mqtt_proto::{
+    Connect, MAX_PACKET_SIZE, Packet, Properties, Property, ProtocolVersion, Publication, Str,
+    StringError,
+};
+
+/// How a client connects and what it allows the server to do. Every field has a method of its name.
+#[derive(Clone)]
+pub struct ClientOptions {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) client_id: String,
+    pub(crate) clean_start: bool,
+    pub(crate) session_expiry: u32,
+    pub(crate) keep_alive: u16,
+    pub(crate) user_name: Option<String>,
+    pub(crate) password: Option<Bytes>,
+    pub(crate) will: Option<Publication<Bytes>>,
+    pub(crate) receive_maximum: u16,
+    pub(crate) max_packet_size: u32,
+    pub(crate) topic_alias_maximum: u16,
+    pub(crate) max_in_flight: u16,
+    pub(crate) max_pending: u16,
+    pub(crate) max_transmit: usize,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) ping_timeout: Duration,
+}
+
+impl ClientOptions {
+    /// MQTT 5.0, a clean start, a session that ends with its connection, a keep alive of 60 seconds.
+    ///
+    /// An empty client identifier asks the server to choose one.
+    #[must_use]
+    pub fn new(client_id: impl Into<String>) -> Self {
+        Self {
+            version: ProtocolVersion::V5,
+            client_id: client_id.into(),
+            clean_start: true,
+            session_expiry: 0,
+            keep_alive: 60,
+            user_name: None,
+            password: None,
+            will: None,
+            receive_maximum: 1024,
+            max_packet_size: 16 * 1024 * 1024,
+            topic_alias_maximum: 16,
+            max_in_flight: 100,
+            max_pending: 1000,
+            max_transmit: 256 * 1024,
+            connect_timeout: Duration::from_secs(10),
+            ping_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// The protocol version; 5.0 by default.
+    #[must_use]
+    pub const fn version(mut self, version: ProtocolVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Whether the first connection discards what the server knows of this client; `true` by default.
+    ///
+    /// In 5.0 the connections after the first one resume the session. In 3.1.1 this is Clean Session: with `true` every
+    /// connection begins a session that ends with it, with `false` the session lasts.
+    #[must_use]
+    pub const fn clean_start(mut self, clean_start: bool) -> Self {
+        self.clean_start = clean_start;
+        self
+    }
+
+    /// For how many seconds the server keeps the session after the connection ended, `u32::MAX` for ever; 0 by default.
+    /// 5.0 only.
+    #[must_use]
+    pub const fn session_expiry(mut self, seconds: u32) -> Self {
+        self.session_expiry = seconds;
+        self
+    }
+
+    /// The longest silence in seconds, 60 by default, 0 for no limit. The server may set another in 5.0.
+    #[must_use]
+    pub const fn keep_alive(mut self, seconds: u16) -> Self {
+        self.keep_alive = seconds;
+        self
+    }
+
+    /// Who this client is; none by default.
+    #[must_use]
+    pub fn user_name(mut self, user_name: impl Into<String>) -> Self {
+        self.user_name = Some(user_name.into());
+        self
+    }
+
+    /// What proves it, any bytes; none by default. In 3.1.1 only beside a user name.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<Bytes>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// What the server publishes when this client is lost; nothing by default. Its properties may hold Will Delay Interval.
+    #[must_use]
+    pub fn will(mut self, will: Publication<Bytes>) -> Self {
+        self.will = Some(will);
+        self
+    }
+
+    /// How many messages of QoS 1 and 2 the server may send before one is acknowledged; 1,024 by default. 5.0 only. Costs
+    /// nothing but the identifiers, at most 10 KiB.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[must_use]
+    pub const fn receive_maximum(mut self, messages: u16) -> Self {
+        assert!(messages > 0, "Receive Maximum is at least 1");
+        self.receive_maximum = messages;
+        self
+    }
+
+    /// The largest packet this client reads, in bytes; 16 MiB by default. The server is told in 5.0; in both versions a
+    /// larger one ends the connection before it is buffered. A read buffer holds up to this much.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[must_use]
+    pub const fn max_packet_size(mut self, bytes: u32) -> Self {
+        assert!(bytes > 0, "Maximum Packet Size is at least 1");
+        self.max_packet_size = if bytes > MAX_PACKET_SIZE { MAX_PACKET_SIZE } else { bytes };
+        self
+    }
+
+    /// How many topic aliases the server may use; 16 by default. Each costs its topic name. 5.0 only.
+    #[must_use]
+    pub const fn topic_alias_maximum(mut self, aliases: u16) -> Self {
+        self.topic_alias_maximum = aliases;
+        self
+    }
+
+    /// How many messages of QoS 1 and 2 are sent before one is acknowledged, if the server allows as many; 100 by default. It
+    /// is the only limit in 3.1.1.
+    ///
+    /// # Panics
+    /// If it is 0.
+    #[must_use]
+    pub const fn max_in_flight(mut self, messages: u16) -> Self {
+        assert!(messages > 0, "nothing could be sent");
+        self.max_in_flight = messages;
+        self
+    }
+
+    /// How many messages of QoS 1 and 2 wait or are in flight at the same time, with the requests; 1,000 by default. Each
+    /// costs about 150 bytes and itself.
+    #[must_use]
+    pub const fn max_pending(mut self, messages: u16) -> Self {
+        self.max_pending = messages;
+        self
+    }
+
+    /// How many bytes wait for a server that does not read; 256 KiB by default. Above it QoS 0 is refused, and QoS 1 and 2
+    /// wait unencoded. One packet may exceed it.
+    #[must_use]
+    pub const fn max_transmit(mut self, bytes: usize) -> Self {
+        self.max_transmit = bytes;
+        self
+    }
+
+    /// How long CONNACK may take; 10 seconds by default.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long PINGRESP may take; 10 seconds by default.
+    #[must_use]
+    pub const fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.ping_timeout = timeout;
+        self
+    }
+
+    /// Whether the server keeps the session when the connection ends, as far as this side asked for it.
+    pub(crate) const fn lasts(&self) -> bool {
+        match self.version {
+            ProtocolVersion::V311 => !self.clean_start,
+            ProtocolVersion::V5 => self.session_expiry > 0,
+        }
+    }
+
+    /// The CONNECT that says all this.
+    pub(crate) fn connect(&self) -> Result<Connect<Bytes>, OptionsError> {
+        let v5 = self.version == ProtocolVersion::V5;
+        let text = |what, text: &str| Str::try_from(text).map_err(|e| OptionsError::Text(what, e));
+        let properties = [
+            (self.session_expiry > 0)
+                .then_some(Property::SessionExpiryInterval(self.session_expiry)),
+            Some(Property::ReceiveMaximum(self.receive_maximum)),
+            Some(Property::MaximumPacketSize(self.max_packet_size)),
+            Some(Property::TopicAliasMaximum(self.topic_alias_maximum)),
+        ];
+        let connect = Connect {
+            version: self.version,
+            clean_start: self.clean_start,
+            keep_alive: self.keep_alive,
+            client_id: text("client identifier", &self.client_id)?,
+            will: self.will.clone(),
+            user_name: self.user_name.as_deref().map(|name| text("user name", name)).transpose()?,
+            password: self.password.clone(),
+            properties: if v5 {
+                Properties::new(properties.into_iter().flatten()).unwrap_or_default()
+            } else {
+                Properties::EMPTY
+            },
+        };
+        if !v5 && self.session_expiry > 0 {
+            return Err(OptionsError::NotInV311("a Session Expiry Interval"));
+        }
+        if !v5 && self.client_id.is_empty() && !self.clean_start {
+            return Err(OptionsError::NoClientId);
+        }
+        Packet::Connect(connect.clone()).encoded_len(self.version)?;
+        Ok(connect)
+    }
+}
+
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientOptions")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("clean_start", &self.clean_start)
+            .field("session_expiry", &self.session_expiry)
+            .field("keep_alive", &self.keep_alive)
+            .field("user_name", &self.user_name)
+            .field("password", &self.password.as_ref().map(|_| "(hidden)"))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Options that make no legal CONNECT. The caller's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// A text that MQTT cannot carry.
+    #[error("the {0} is {1}")]
+    Text(&'static str, StringError),
+    /// Something that only 5.0 has.
+    #[error("{0} needs MQTT 5.0")]
+    NotInV311(&'static str),
+    /// A lasting session without a name [3.1.1 MQTT-3.1.3-7].
+    #[error("in 3.1.1 a session that lasts needs a client identifier [MQTT-3.1.3-7]")]
+    NoClientId,
+    /// Anything else that CONNECT cannot say.
+    #[error("{0}")]
+    Encode(#[from] mqtt_proto::EncodeError),
+}

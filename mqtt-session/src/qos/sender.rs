@@ -1,0 +1,344 @@
+//! The sending half of the engine: what was accepted, in its order, until the receiver has it.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use mqtt_proto::{PacketId, PacketType, Publication, QoS};
+
+use super::transition::{AckInput, SendState, SendStep, on_ack};
+use crate::Instant;
+
+/// Everything sent or to be sent with a packet identifier. Outlives the network connection (section 4.1), but for the quota
+/// and for requests.
+///
+/// A slot belongs to the identifier one above its index. Free slots form a queue, so that an identifier rests as long as
+/// possible before it comes again. Messages form a list in the order they were accepted; those from `unsent` on
+/// have not been sent on this connection. A message whose PUBREC came moves to the end of the list of releases, which is
+/// thereby in the order of the PUBRECs, as [MQTT-4.6.0-4] asks of PUBREL.
+///
+/// Every operation takes constant time. Memory: a slot of about 150 bytes for each message that was ever open at the
+/// same time, and the messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    slots: Vec<Slot>,
+    free: List,
+    messages: List,
+    releases: List,
+    /// First of `messages` that waits to be sent on this connection.
+    unsent: Link,
+    /// How many identifiers are taken, at most `limit`.
+    taken: u16,
+    limit: u16,
+    /// How many more PUBLISH of QoS 1 and 2 may be sent now (section 4.9).
+    quota: u16,
+    window: u16,
+}
+
+/// Index of a slot, or [`NONE`].
+type Link = u16;
+const NONE: Link = u16::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    head: Link,
+    tail: Link,
+}
+
+impl List {
+    const EMPTY: Self = Self { head: NONE, tail: NONE };
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    previous: Link,
+    next: Link,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Free,
+    Message { publication: Publication<Bytes>, sent: bool, accepted: Instant },
+    Release,
+    Request { answer: PacketType, codes: u32 },
+}
+
+/// A message that is to be sent now.
+#[derive(Debug)]
+pub(crate) struct Next<'a> {
+    pub(crate) id: PacketId,
+    pub(crate) publication: &'a Publication<Bytes>,
+    /// Whether it was sent on an earlier connection [MQTT-3.3.1-1].
+    pub(crate) dup: bool,
+    /// When it was accepted.
+    pub(crate) accepted: Instant,
+}
+
+impl Sender {
+    /// For at most `limit` identifiers at the same time. Not connected: nothing is sent before
+    /// [`connect`](Self::connect).
+    pub(crate) const fn new(limit: u16) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: List::EMPTY,
+            messages: List::EMPTY,
+            releases: List::EMPTY,
+            unsent: NONE,
+            taken: 0,
+            limit,
+            quota: 0,
+            window: 0,
+        }
+    }
+
+    /// A new connection whose receiver takes `window` messages at a time: everything open is to be sent again.
+    pub(crate) const fn connect(&mut self, window: u16) {
+        self.window = window;
+        self.quota = window;
+        self.unsent = self.messages.head;
+    }
+
+    /// Takes a message of QoS 1 or 2; `None` if there is no identifier left.
+    pub(crate) fn accept(
+        &mut self,
+        now: Instant,
+        publication: Publication<Bytes>,
+    ) -> Option<PacketId> {
+        let at = self.take(Content::Message { publication, sent: false, accepted: now })?;
+        self.push(|sender| &mut sender.messages, at);
+        if self.unsent == NONE {
+            self.unsent = at;
+        }
+        Some(id_of(at))
+    }
+
+    /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE, which need no quota, to be answered by `answer` with `codes` reason
+    /// codes; `None` if no identifier is left.
+    pub(crate) fn accept_request(&mut self, answer: PacketType, codes: u32) -> Option<PacketId> {
+        self.take(Content::Request { answer, codes }).map(id_of)
+    }
+
+    /// The answer to a request came: how many codes it should have, `None` if there is no such request.
+    pub(crate) fn finish_request(&mut self, id: PacketId, packet: PacketType) -> Option<u32> {
+        let at = index_of(id);
+        match self.slots.get(usize::from(at))?.content {
+            Content::Request { answer, codes } if answer == packet => {
+                self.give_back(at);
+                Some(codes)
+            }
+            _ => None,
+        }
+    }
+
+    /// The next message to be sent, if there is one and the quota allows it.
+    pub(crate) fn peek(&self) -> Option<Next<'_>> {
+        if self.quota == 0 {
+            return None;
+        }
+        match self.slots.get(usize::from(self.unsent)) {
+            Some(Slot { content: Content::Message { publication, sent, accepted }, .. }) => {
+                let (id, dup) = (id_of(self.unsent), *sent);
+                Some(Next { id, publication, dup, accepted: *accepted })
+            }
+            _ => None,
+        }
+    }
+
+    /// The message [`peek`](Self::peek) showed was sent.
+    pub(crate) fn sent(&mut self) {
+        let slot = &mut self.slots[usize::from(self.unsent)];
+        if let Content::Message { sent, .. } = &mut slot.content {
+            *sent = true;
+        }
+        self.unsent = slot.next;
+        self.quota -= 1;
+    }
+
+    /// The message [`peek`](Self::peek) showed will never be sent: its exchange is over.
+    pub(crate) fn drop_unsent(&mut self) {
+        let at = self.unsent;
+        self.unsent = self.slots[usize::from(at)].next;
+        self.unlink(|sender| &mut sender.messages, at);
+        self.give_back(at);
+    }
+
+    /// An acknowledgement came. What is to be sent in answer is the caller's affair.
+    pub(crate) fn on_ack(&mut self, id: PacketId, input: AckInput) -> SendStep {
+        let at = index_of(id);
+        let Some(state) = self.state(at) else {
+            return on_ack(None, input);
+        };
+        let step = on_ack(Some(state), input);
+        match step {
+            SendStep::Finish if state == SendState::AwaitPubComp => {
+                self.unlink(|sender| &mut sender.releases, at);
+                self.give_back(at);
+                self.restore_quota();
+            }
+            SendStep::Finish => {
+                self.unlink(|sender| &mut sender.messages, at);
+                self.give_back(at);
+                self.restore_quota();
+            }
+            SendStep::Release => {
+                self.unlink(|sender| &mut sender.messages, at);
+                self.slots[usize::from(at)].content = Content::Release;
+                self.push(|sender| &mut sender.releases, at);
+            }
+            SendStep::Ignore
+            | SendStep::ReleaseAgain
+            | SendStep::ReleaseUnknown
+            | SendStep::Violation => {}
+        }
+        step
+    }
+
+    /// The exchanges whose PUBREL must be sent again on a new connection, in the order of their PUBRECs.
+    pub(crate) fn releases(&self) -> impl Iterator<Item = PacketId> {
+        self.walk(self.releases.head).map(id_of)
+    }
+
+    /// The messages that were not sent on any connection yet, in order.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (PacketId, &Publication<Bytes>)> {
+        self.walk(self.messages.head).filter_map(|at| match &self.slots[usize::from(at)].content {
+            Content::Message { publication, sent: false, .. } => Some((id_of(at), publication)),
+            _ => None,
+        })
+    }
+
+    /// What an identifier awaits, if it is that of a message and the message was sent.
+    pub(crate) fn send_state(&self, id: PacketId) -> Option<SendState> {
+        self.state(index_of(id))
+    }
+
+    /// Ends all requests: they do not outlive their connection.
+    pub(crate) fn cancel_requests(&mut self, mut cancelled: impl FnMut(PacketId)) {
+        for at in 0..self.slots.len() as u16 {
+            if matches!(self.slots[usize::from(at)].content, Content::Request { .. }) {
+                cancelled(id_of(at));
+                self.give_back(at);
+            }
+        }
+    }
+
+    /// Forgets every exchange the receiver may know of, because the receiver has lost its session. Messages that were never
+    /// sent stay.
+    pub(crate) fn lose_session(&mut self, mut lost: impl FnMut(PacketId)) {
+        while let Some(at) = self.first(self.releases) {
+            lost(id_of(at));
+            self.unlink(|sender| &mut sender.releases, at);
+            self.give_back(at);
+        }
+        let mut at = self.messages.head;
+        while let Some(slot) = self.slots.get(usize::from(at)) {
+            let next = slot.next;
+            if matches!(slot.content, Content::Message { sent: true, .. }) {
+                lost(id_of(at));
+                self.unlink(|sender| &mut sender.messages, at);
+                self.give_back(at);
+            }
+            at = next;
+        }
+        self.unsent = self.messages.head;
+    }
+
+    /// How many more PUBLISH of QoS 1 and 2 may be sent now.
+    pub(crate) const fn quota(&self) -> u16 {
+        self.quota
+    }
+
+    /// How many identifiers are taken.
+    pub(crate) const fn taken(&self) -> u16 {
+        self.taken
+    }
+
+    fn state(&self, at: Link) -> Option<SendState> {
+        match &self.slots.get(usize::from(at))?.content {
+            Content::Message { publication, sent: true, .. } => Some(match publication.qos {
+                QoS::ExactlyOnce => SendState::AwaitPubRec,
+                QoS::AtMostOnce | QoS::AtLeastOnce => SendState::AwaitPubAck,
+            }),
+            Content::Release => Some(SendState::AwaitPubComp),
+            // What was never sent is no exchange yet.
+            Content::Message { sent: false, .. } | Content::Free | Content::Request { .. } => None,
+        }
+    }
+
+    /// [section 4.9] Never above where it started: an exchange of an earlier connection had no share in it.
+    const fn restore_quota(&mut self) {
+        if self.quota < self.window {
+            self.quota += 1;
+        }
+    }
+
+    fn take(&mut self, content: Content) -> Option<Link> {
+        if self.taken >= self.limit {
+            return None;
+        }
+        let at = if let Some(at) = self.first(self.free) {
+            self.unlink(|sender| &mut sender.free, at);
+            self.slots[usize::from(at)].content = content;
+            at
+        } else {
+            // `limit` is at most 65,535, so the index is at most 65,534 and never NONE.
+            let at = self.slots.len() as Link;
+            self.slots.push(Slot { previous: NONE, next: NONE, content });
+            at
+        };
+        self.taken += 1;
+        Some(at)
+    }
+
+    fn give_back(&mut self, at: Link) {
+        self.slots[usize::from(at)].content = Content::Free;
+        self.push(|sender| &mut sender.free, at);
+        self.taken -= 1;
+    }
+
+    const fn first(&self, list: List) -> Option<Link> {
+        if list.head == NONE { None } else { Some(list.head) }
+    }
+
+    fn walk(&self, from: Link) -> impl Iterator<Item = Link> {
+        let slot = move |at: Link| self.slots.get(usize::from(at)).map(|slot| (at, slot.next));
+        core::iter::successors(slot(from), move |&(_, next)| slot(next)).map(|(at, _)| at)
+    }
+
+    fn push(&mut self, list: fn(&mut Self) -> &mut List, at: Link) {
+        let tail = list(self).tail;
+        let slot = &mut self.slots[usize::from(at)];
+        slot.previous = tail;
+        slot.next = NONE;
+        match self.slots.get_mut(usize::from(tail)) {
+            Some(last) => last.next = at,
+            None => list(self).head = at,
+        }
+        list(self).tail = at;
+    }
+
+    fn unlink(&mut self, list: fn(&mut Self) -> &mut List, at: Link) {
+        let Slot { previous, next, .. } = self.slots[usize::from(at)];
+        match self.slots.get_mut(usize::from(previous)) {
+            Some(slot) => slot.next = next,
+            None => list(self).head = next,
+        }
+        match self.slots.get_mut(usize::from(next)) {
+            Some(slot) => slot.previous = previous,
+            None => list(self).tail = previous,
+        }
+        if self.unsent == at {
+            self.unsent = next;
+        }
+    }
+}
+
+const fn id_of(at: Link) -> PacketId {
+    match PacketId::new(at.wrapping_add(1)) {
+        Some(id) => id,
+        None => unreachable!(),
+    }
+}
+
+const fn index_of(id: PacketId) -> Link {
+    id.get() - 1
+}

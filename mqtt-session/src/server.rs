@@ -1,0 +1,571 @@
+//! The server's side of one network connection.
+
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use mqtt_proto::{
+    ConnAck, Connect, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message, Packet,
+    PacketId, PacketRef, PacketType, Properties, PropertiesBuilder, Property, ProtocolVersion,
+    Publication, Publish, QoS, ReasonCode, ReasonCodes, Role, Status, Storage, Str, SubAck,
+    Subscribe, TopicName, UnsubAck, Unsubscribe,
+};
+
+use crate::{
+    CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
+    connection::{Connection, Limits},
+};
+
+/// The server's side of one network connection, from its first byte to its last.
+///
+/// It does no input or output and reads no clock. A broker has one for each connection, and drives it packet by packet:
+///
+/// 1. [`decode`](Self::decode) takes a packet from the bytes that came, borrowed or owned;
+/// 2. a PUBLISH may need [`resolve_topic`](Self::resolve_topic);
+/// 3. [`handle_packet`](Self::handle_packet) does what the protocol asks for and returns what the broker is to decide, if anything:
+///    a CONNECT wants [`accept`](Self::accept) or [`reject`](Self::reject), a PUBLISH
+///    [`acknowledge`](Self::acknowledge), a SUBSCRIBE [`suback`](Self::suback), an
+///    UNSUBSCRIBE [`unsuback`](Self::unsuback);
+/// 4. [`transmit`](Self::transmit) is written when the broker sees fit, and [`handle_flushed`](Self::handle_flushed) called when some of it
+///    was;
+/// 5. [`handle_timeout`](Self::handle_timeout) is called at [`poll_timeout`](Self::poll_timeout).
+///
+/// After [`ServerAction::Close`] the rest of [`transmit`](Self::transmit) is written, the network connection closed, and the session
+/// taken back with [`into_session`](Self::into_session).
+#[derive(Debug)]
+pub struct Server {
+    config: ServerConfig,
+    connection: Connection,
+    session: Option<Session>,
+    state: State,
+    /// 1.5 times the keep alive [MQTT-3.1.2-22].
+    silence: Option<Duration>,
+    session_expiry: u32,
+    send_window: u16,
+    opened: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    AwaitConnect,
+    AwaitVerdict,
+    Connected,
+    Closed,
+}
+
+/// The limits of a server, the same for all its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// How long CONNECT may take; 10 seconds by default.
+    pub connect_timeout: Duration,
+    /// The largest packet that is read, in bytes; 1 MiB by default. 5.0 clients are told.
+    pub max_packet_size: u32,
+    /// How many messages of QoS 1 and 2 a client may send before one is acknowledged; 1,024 by default, never 0. Costs nothing
+    /// but identifiers, at most 10 KiB for each client. 5.0 clients are told.
+    pub receive_maximum: u16,
+    /// How many topic aliases a client may use; 16 by default. Each costs its topic name. 5.0 clients are told.
+    pub topic_alias_maximum: u16,
+    /// How many messages of QoS 1 and 2 wait or are in flight for a client at the same time; 1,000 by default, never 0. Each costs
+    /// about 150 bytes and itself.
+    pub max_queued: u16,
+    /// How many of them are in flight, if the client allows as many; 100 by default, never 0. The only limit in 3.1.1.
+    pub max_in_flight: u16,
+    /// How many bytes wait for a client that does not read; 256 KiB by default. Above it QoS 0 is dropped, and QoS 1 and 2 wait in
+    /// the session. One packet may exceed it.
+    pub max_transmit: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            max_packet_size: 1024 * 1024,
+            receive_maximum: 1024,
+            topic_alias_maximum: 16,
+            max_queued: 1000,
+            max_in_flight: 100,
+            max_transmit: 256 * 1024,
+        }
+    }
+}
+
+/// What a packet asks of the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerAction<B: Storage> {
+    /// A client introduces itself: [`Server::accept`] or [`Server::reject`] it.
+    Connect(Connect<B>),
+    /// A message to be routed, and then to be answered with [`Server::acknowledge`].
+    Publish(Publish<B>),
+    /// Answer with [`Server::suback`].
+    Subscribe(Subscribe<B>),
+    /// Answer with [`Server::unsuback`].
+    Unsubscribe(Unsubscribe<B>),
+    /// A message that [`Server::publish`] or [`Session::publish`] took has ended its exchange.
+    Finished {
+        /// The identifier it was given.
+        id: PacketId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The client said good-bye; close without another word. The will is void unless the code says otherwise.
+    Disconnect(Disconnect<B>),
+    /// Write what is to be transmitted, then close the network connection.
+    Close(CloseReason),
+}
+
+/// How a CONNECT is accepted.
+#[derive(Clone, Debug, Default)]
+pub struct Accept {
+    /// Whether the session existed before.
+    pub session_present: bool,
+    /// The identifier chosen for a client that had none.
+    pub assigned_client_id: Option<Str<Bytes>>,
+    /// How long the session lives after the connection in seconds, if not as long as the client asked for.
+    pub session_expiry: Option<u32>,
+    /// The keep alive in seconds, if not the client's. 3.1.1 clients are not told.
+    pub keep_alive: Option<u16>,
+}
+
+impl Server {
+    /// A network connection was accepted at `now`; CONNECT must come within the configured time.
+    #[must_use]
+    pub fn new(config: ServerConfig, now: Instant) -> Self {
+        let limits = Limits {
+            max_packet_size: config.max_packet_size,
+            receive_maximum: config.receive_maximum,
+            topic_alias_maximum: config.topic_alias_maximum,
+            transmit_limit: config.max_transmit,
+        };
+        Self {
+            config,
+            connection: Connection::new(Role::Server, Decoder::awaiting_connect(), limits, now),
+            session: None,
+            state: State::AwaitConnect,
+            silence: None,
+            session_expiry: 0,
+            send_window: 0,
+            opened: now,
+        }
+    }
+
+    /// The packet at the start of `src`, borrowed, and its size.
+    ///
+    /// # Errors
+    /// The bytes are no packet: what the client is owed has been put into the transmit buffer, the connection ends.
+    pub fn decode<'a>(
+        &mut self,
+        now: Instant,
+        src: &'a [u8],
+    ) -> Result<Status<(PacketRef<'a>, usize)>, CloseReason> {
+        match self.connection.decoder.decode(src) {
+            Ok(status) => Ok(status),
+            Err(error) => Err(self.malformed(now, error, src)),
+        }
+    }
+
+    /// The packet at the start of `src`, taken out of it and sharing its buffer.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_bytes(
+        &mut self,
+        now: Instant,
+        src: &mut BytesMut,
+    ) -> Result<Status<Packet<Bytes>>, CloseReason> {
+        match self.connection.decoder.decode_bytes(src) {
+            Ok(status) => Ok(status),
+            Err(error) => Err(self.malformed(now, error, src)),
+        }
+    }
+
+    /// The topic name that the alias of this PUBLISH stands for; learns it where the packet says both. The caller puts it in the
+    /// place of the empty name before [`handle_packet`](Self::handle_packet), which refuses an empty one.
+    ///
+    /// # Errors
+    /// The alias is unknown or too large: the connection ends.
+    pub fn resolve_topic<B: Storage>(
+        &mut self,
+        now: Instant,
+        publish: &Publish<B>,
+    ) -> Result<Option<TopicName<Bytes>>, CloseReason> {
+        self.connection.resolve_topic(publish).map_err(|violation| self.violation(now, violation))
+    }
+
+    /// A packet came. What the broker is to do about it, if anything; whatever the protocol alone decides is done.
+    pub fn handle_packet<B: Storage>(
+        &mut self,
+        now: Instant,
+        packet: Packet<B>,
+    ) -> Option<ServerAction<B>> {
+        self.connection.last_received = now;
+        let handled = match self.state {
+            State::AwaitConnect => self.handle_connect(packet),
+            State::Connected => self.handle_connected(now, packet),
+            State::AwaitVerdict => Err(Violation::UnexpectedPacket(packet.packet_type())),
+            State::Closed => Ok(None),
+        };
+        handled
+            .unwrap_or_else(|violation| Some(ServerAction::Close(self.violation(now, violation))))
+    }
+
+    /// Some of the transmit buffer was written: more may follow. `ended` hears of messages that cannot be sent any more.
+    pub fn handle_flushed(&mut self, now: Instant, ended: impl FnMut(PacketId, Outcome)) {
+        if let (State::Connected, Some(session)) = (self.state, &mut self.session) {
+            self.connection.pump(session, now, ended);
+        }
+    }
+
+    /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<CloseReason> {
+        if self.poll_timeout().is_none_or(|deadline| deadline > now) {
+            return None;
+        }
+        let connected = self.state == State::Connected;
+        if connected {
+            self.connection.say_disconnect(now, ReasonCode::KEEP_ALIVE_TIMEOUT);
+        }
+        self.state = State::Closed;
+        Some(if connected { CloseReason::KeepAliveTimeout } else { CloseReason::ConnectTimeout })
+    }
+
+    /// Accepts the CONNECT and goes on with `session`: sends CONNACK, then again what the client may not have. `ended` hears of
+    /// messages that cannot be sent any more.
+    ///
+    /// # Errors
+    /// [`CommandError::NothingToAnswer`] if no CONNECT awaits an answer.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        mut session: Session,
+        accept: &Accept,
+        ended: impl FnMut(PacketId, Outcome),
+    ) -> Result<(), CommandError> {
+        if self.state != State::AwaitVerdict {
+            return Err(CommandError::NothingToAnswer);
+        }
+        self.state = State::Connected;
+        if let Some(seconds) = accept.keep_alive {
+            self.silence = silence(seconds);
+        }
+        if let Some(seconds) = accept.session_expiry {
+            self.session_expiry = seconds;
+        }
+        let connack = ConnAck {
+            session_present: accept.session_present,
+            reason: ReasonCode::SUCCESS,
+            properties: match self.connection.version {
+                ProtocolVersion::V311 => Properties::EMPTY,
+                ProtocolVersion::V5 => self.connack_properties(accept),
+            },
+        };
+        self.connection.send(now, &Packet::ConnAck(connack))?;
+        self.connection.resume(&mut session, now, self.send_window, ended);
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection ends.
+    pub fn reject(&mut self, now: Instant, reason: ReasonCode) -> CloseReason {
+        self.state = State::Closed;
+        let reason = reason.nearest_in(self.connection.version, PacketType::ConnAck);
+        let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
+        let _ = self.connection.send(now, &Packet::ConnAck(connack));
+        CloseReason::Refused(reason)
+    }
+
+    /// Sends a message. At QoS 0 it is in the transmit buffer and forgotten. At QoS 1 and 2 the session keeps it until the client
+    /// has it; what was kept should share no read buffer, see [`Publication::detach`].
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing changed then.
+    pub fn publish(
+        &mut self,
+        now: Instant,
+        publication: Publication<Bytes>,
+    ) -> Result<Option<PacketId>, PublishError> {
+        if publication.qos == QoS::AtMostOnce {
+            return self
+                .publish_at_most_once(now, publication.retain, &publication.message)
+                .map(|()| None);
+        }
+        let Some(session) = self.session.as_mut().filter(|_| self.state == State::Connected) else {
+            return Err(PublishError::NotConnected);
+        };
+        let Publication { retain, message, .. } = publication.as_ref();
+        let delivery = Delivery::AtLeastOnce { id: PacketId::MIN, dup: false };
+        self.connection.check_publish(&Publish { delivery, retain, message })?;
+        let id = session.publish(now, publication)?;
+        // What this message pushes out of the way had its outcome decided when it was accepted.
+        self.connection.pump(session, now, |_, _| {});
+        Ok(Some(id))
+    }
+
+    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing changed then.
+    pub fn publish_at_most_once<B: Storage>(
+        &mut self,
+        now: Instant,
+        retain: bool,
+        message: &Message<B>,
+    ) -> Result<(), PublishError> {
+        if self.state != State::Connected {
+            return Err(PublishError::NotConnected);
+        }
+        self.connection.send_at_most_once(now, retain, message)
+    }
+
+    /// Answers the PUBLISH that [`ServerAction::Publish`] gave, once it was routed or refused; nothing to do at QoS 0. 3.1.1
+    /// has no word for a refusal: there the message is acknowledged all the same (table row A33 of the decisions).
+    pub fn acknowledge(&mut self, now: Instant, delivery: Delivery, reason: ReasonCode) {
+        if let (State::Connected, Some(session)) = (self.state, &mut self.session) {
+            self.connection.acknowledge(session, now, delivery, reason);
+        }
+    }
+
+    /// Answers a SUBSCRIBE, with one code for each of its filters.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing changed then.
+    pub fn suback(
+        &mut self,
+        now: Instant,
+        id: PacketId,
+        codes: impl IntoIterator<Item = ReasonCode>,
+    ) -> Result<(), CommandError> {
+        let version = self.connection.version;
+        let codes = codes.into_iter().map(|code| code.nearest_in(version, PacketType::SubAck));
+        let codes = ReasonCodes::from_iter(codes);
+        self.answer(now, &Packet::SubAck(SubAck { id, properties: Properties::EMPTY, codes }))
+    }
+
+    /// Answers an UNSUBSCRIBE, with one code for each of its filters; 3.1.1 clients are not told.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing changed then.
+    pub fn unsuback(
+        &mut self,
+        now: Instant,
+        id: PacketId,
+        codes: impl IntoIterator<Item = ReasonCode>,
+    ) -> Result<(), CommandError> {
+        let codes = match self.connection.version {
+            ProtocolVersion::V311 => ReasonCodes::default(),
+            ProtocolVersion::V5 => ReasonCodes::from_iter(codes),
+        };
+        self.answer(now, &Packet::UnsubAck(UnsubAck { id, properties: Properties::EMPTY, codes }))
+    }
+
+    /// Ends the connection: 5.0 clients are told why.
+    pub fn close(&mut self, now: Instant, reason: ReasonCode) -> CloseReason {
+        if self.state == State::Connected {
+            self.connection.say_disconnect(now, reason);
+        }
+        self.state = State::Closed;
+        CloseReason::Requested(reason)
+    }
+
+    /// The session as it is now, if the CONNECT was accepted.
+    #[must_use]
+    pub fn into_session(mut self) -> Option<Session> {
+        if let Some(session) = &mut self.session {
+            session.sender.cancel_requests(|_| {});
+        }
+        self.session
+    }
+
+    /// What to write to the network connection.
+    pub const fn transmit(&mut self) -> &mut Transmit {
+        &mut self.connection.transmit
+    }
+
+    /// Whether to read more from the network connection. Not while the client reads nothing of what this side answers, so that
+    /// the transmit buffer stays bounded.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        self.connection.wants_input()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::AwaitConnect => Some(self.opened + self.config.connect_timeout),
+            State::Connected => self.silence.map(|silence| self.connection.last_received + silence),
+            State::AwaitVerdict | State::Closed => None,
+        }
+    }
+
+    /// The session lent to this connection.
+    #[must_use]
+    pub const fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// What the client speaks; 5.0 until it has said.
+    #[must_use]
+    pub const fn version(&self) -> ProtocolVersion {
+        self.connection.version
+    }
+
+    /// Whether the CONNECT was accepted and the connection not ended since.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state == State::Connected
+    }
+
+    /// How long the session lives after this connection, in seconds; `u32::MAX` is for ever.
+    #[must_use]
+    pub const fn session_expiry(&self) -> u32 {
+        self.session_expiry
+    }
+
+    fn handle_connect<B: Storage>(
+        &mut self,
+        packet: Packet<B>,
+    ) -> Result<Option<ServerAction<B>>, Violation> {
+        // [MQTT-3.1.0-1] The decoder has refused anything else.
+        let Packet::Connect(connect) = packet else {
+            return Err(Violation::UnexpectedPacket(packet.packet_type()));
+        };
+        self.state = State::AwaitVerdict;
+        self.connection.version = connect.version;
+        self.silence = silence(connect.keep_alive);
+        let properties = &connect.properties;
+        self.session_expiry = match connect.version {
+            // A session that is not clean lasts (table row A46 of the decisions).
+            ProtocolVersion::V311 if connect.clean_start => 0,
+            ProtocolVersion::V311 => u32::MAX,
+            ProtocolVersion::V5 => properties.session_expiry_interval().unwrap_or(0),
+        };
+        let window = properties.receive_maximum().unwrap_or(u16::MAX);
+        self.send_window = window.min(self.config.max_in_flight);
+        if let Some(limit) = properties.maximum_packet_size() {
+            self.connection.peer_max_packet_size = limit;
+        }
+        Ok(Some(ServerAction::Connect(connect)))
+    }
+
+    fn handle_connected<B: Storage>(
+        &mut self,
+        now: Instant,
+        packet: Packet<B>,
+    ) -> Result<Option<ServerAction<B>>, Violation> {
+        let packet_type = packet.packet_type();
+        let Some(session) = &mut self.session else {
+            return Err(Violation::UnexpectedPacket(packet_type));
+        };
+        Ok(match packet {
+            Packet::Publish(publish) => {
+                if publish.message.topic.is_empty() {
+                    let alias = publish.message.properties.topic_alias().unwrap_or_default();
+                    return Err(Violation::TopicAliasUnknown(alias));
+                }
+                let new = self.connection.handle_publish(session, now, &publish)?;
+                new.then_some(ServerAction::Publish(publish))
+            }
+            Packet::PubAck(ack)
+            | Packet::PubRec(ack)
+            | Packet::PubRel(ack)
+            | Packet::PubComp(ack) => {
+                let id = ack.id;
+                let outcome = self.connection.handle_ack(session, now, packet_type, &ack)?;
+                outcome.map(|outcome| ServerAction::Finished { id, outcome })
+            }
+            Packet::Subscribe(subscribe) => Some(ServerAction::Subscribe(subscribe)),
+            Packet::Unsubscribe(unsubscribe) => Some(ServerAction::Unsubscribe(unsubscribe)),
+            Packet::PingReq => {
+                // [MQTT-3.12.4-1]
+                let _ = self.connection.send(now, &PacketRef::PingResp);
+                None
+            }
+            Packet::Disconnect(disconnect) => {
+                if let Some(seconds) = disconnect.properties.session_expiry_interval() {
+                    if self.session_expiry == 0 && seconds > 0 {
+                        return Err(Violation::SessionExpiryRaised);
+                    }
+                    self.session_expiry = seconds;
+                }
+                self.state = State::Closed;
+                Some(ServerAction::Disconnect(disconnect))
+            }
+            _ => return Err(Violation::UnexpectedPacket(packet_type)),
+        })
+    }
+
+    fn connack_properties(&self, accept: &Accept) -> Properties<Bytes> {
+        let mut properties = PropertiesBuilder::new();
+        let limits = [
+            Some(Property::ReceiveMaximum(self.config.receive_maximum)),
+            Some(Property::MaximumPacketSize(self.config.max_packet_size)),
+            Some(Property::TopicAliasMaximum(self.config.topic_alias_maximum)),
+            accept.session_expiry.map(Property::SessionExpiryInterval),
+            accept.keep_alive.map(Property::ServerKeepAlive),
+            accept
+                .assigned_client_id
+                .as_ref()
+                .map(|id| Property::AssignedClientIdentifier(id.as_str())),
+        ];
+        for property in limits.into_iter().flatten() {
+            // Each is there once, and its value was checked with the configuration.
+            let _ = properties.push(property);
+        }
+        properties.build()
+    }
+
+    fn answer(&mut self, now: Instant, packet: &Packet<Bytes>) -> Result<(), CommandError> {
+        if self.state != State::Connected {
+            return Err(CommandError::NotConnected);
+        }
+        Ok(self.connection.send(now, packet)?)
+    }
+
+    fn violation(&mut self, now: Instant, violation: Violation) -> CloseReason {
+        // [section 4.13] Before CONNECT was accepted there is nobody to say DISCONNECT to.
+        let connected = self.state == State::Connected;
+        self.state = State::Closed;
+        if connected {
+            self.connection.close_violation(now, violation)
+        } else {
+            CloseReason::Violation(violation)
+        }
+    }
+
+    fn malformed(&mut self, now: Instant, error: DecodeError, src: &[u8]) -> CloseReason {
+        match self.state {
+            State::Connected => self.connection.say_disconnect(now, error.reason_code()),
+            State::AwaitConnect => self.refuse_malformed(now, error, src),
+            State::AwaitVerdict | State::Closed => {}
+        }
+        self.state = State::Closed;
+        CloseReason::Malformed(error)
+    }
+
+    /// A CONNECT that cannot be read is answered if it is known which version would read the answer: 5.0 clients get the reason
+    /// code, an unknown level the refusal of its own time [MQTT-3.1.2-2], anything else nothing [MQTT-3.1.4-1].
+    fn refuse_malformed(&mut self, now: Instant, error: DecodeError, src: &[u8]) {
+        let version = match error.kind() {
+            DecodeErrorKind::UnsupportedProtocolLevel(level) if level <= 5 => ProtocolVersion::V311,
+            DecodeErrorKind::UnsupportedProtocolLevel(_) => ProtocolVersion::V5,
+            _ if src.get(2..).is_some_and(|rest| {
+                rest.windows(7).take(4).any(|bytes| bytes == b"\x00\x04MQTT\x05")
+            }) =>
+            {
+                ProtocolVersion::V5
+            }
+            _ => return,
+        };
+        self.connection.version = version;
+        let reason = match error.reason_code() {
+            code if code.is_legal_in(PacketType::ConnAck, Role::Server) => code,
+            _ => ReasonCode::MALFORMED_PACKET,
+        };
+        self.reject(now, reason);
+    }
+}
+
+/// [MQTT-3.1.2-22]
+fn silence(keep_alive: u16) -> Option<Duration> {
+    (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1500))
+}
