@@ -136,7 +136,7 @@ fn every_prefix_of_a_wellformed_packet_asks_for_no_more_than_is_missing() {
 #[test]
 fn every_malformed_packet_is_refused_for_the_rule_it_breaks() {
     let mut count = 0;
-    for [id, level, hex, _, _, from, kind, offset] in rows(MALFORMED) {
+    for [id, level, hex, _, _, from, kind, offset, reason] in rows(MALFORMED) {
         let (version, bytes) = (version(level), unhex(hex));
         let decoders = ROLES.map(|sender| (sender, Decoder::new(sender, version)));
         let listening = (bytes[0] >> 4 == 1).then(Decoder::awaiting_connect);
@@ -152,6 +152,9 @@ fn every_malformed_packet_is_refused_for_the_rule_it_breaks() {
             if from == "both" || from == format!("{sender:?}").to_lowercase() {
                 let what = (format!("{:?}", error.kind()), error.offset().to_string());
                 assert_eq!(what, (kind.into(), offset.into()), "{id} from a {sender:?}");
+                if version == ProtocolVersion::V5 {
+                    assert_eq!(format!("0x{:02X}", error.reason_code().get()), reason, "{id}");
+                }
             } else {
                 // The other side may not send this packet, or not this part of it, at all.
                 let kind = error.kind();
