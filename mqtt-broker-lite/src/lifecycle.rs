@@ -98,8 +98,13 @@ impl Broker {
         match &mut self.sessions.get_mut(subscriber)?.place {
             Place::Connected(_) => None,
             Place::Offline(offline) => {
+                if let Some(at) = offline.expires {
+                    self.deadlines.remove(&(at, Deadline::Session(subscriber)));
+                }
                 // [MQTT-3.1.3-9]
-                offline.will = None;
+                if let Some((at, _)) = offline.will.take() {
+                    self.deadlines.remove(&(at, Deadline::Will(subscriber)));
+                }
                 Some((subscriber, core::mem::replace(&mut offline.session, Session::new(0))))
             }
         }
