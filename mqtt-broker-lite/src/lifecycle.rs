@@ -120,6 +120,9 @@ impl Broker {
         };
         let will = connection.will.take().filter(|_| fate == WillFate::Publish);
         connection.replays.clear();
+        if let Some(at) = connection.replay_at.take() {
+            self.deadlines.remove(&(at, Deadline::Replay(id)));
+        }
         let expiry = connection.server.session_expiry().min(self.config.max_session_expiry);
         let Some(session) = connection.server.take_session() else {
             return;
