@@ -119,7 +119,7 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        connection.server.handle_flushed(now, |_, _| {});
+        connection.server.handle_flushed(now, |_, outcome| self.stats.ended(outcome));
         self.replay(now, id);
         self.flush(id);
     }
@@ -249,7 +249,7 @@ impl Broker {
             None => {}
             Some(ServerAction::Publish(publish)) => self.handle_publish(now, id, &publish),
             Some(ServerAction::Finished { .. }) => {
-                connection.server.handle_flushed(now, |_, _| {});
+                connection.server.handle_flushed(now, |_, outcome| self.stats.ended(outcome));
                 self.replay(now, id);
             }
             Some(ServerAction::Connect(connect)) => self.connect(now, id, &connect),

@@ -73,7 +73,9 @@ impl Broker {
             keep_alive: None,
         };
         // Nothing else answers between the CONNECT and here.
-        let accepted = connection.server.accept(now, session, &accept, |_, _| {});
+        let accepted = connection.server.accept(now, session, &accept, |_, outcome| {
+            self.stats.ended(outcome);
+        });
         debug_assert_eq!(accepted, Ok(()));
         Ok(())
     }

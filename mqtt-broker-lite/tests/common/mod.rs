@@ -191,9 +191,10 @@ impl World {
     /// Publishes; the code of the answer, if the QoS has one.
     pub fn publish(&mut self, who: Who, publication: Publication<Bytes>) -> Option<u8> {
         let now = self.now;
-        let id = self.client(who).publish(now, publication).expect("a legal message")?;
+        let id = self.client(who).publish(now, publication).expect("a legal message");
         self.settle();
-        self.actions(who).iter().find_map(|action| match action {
+        let id = id?;
+        self.actions(who).iter().rev().find_map(|action| match action {
             ClientAction::Finished { id: of, outcome: Outcome::Acknowledged(code) }
                 if *of == id =>
             {
@@ -227,7 +228,7 @@ impl World {
         let filters = filters.expect("filters");
         let id = self.client(who).subscribe(now, filters, properties).expect("a connection");
         self.settle();
-        let codes = self.actions(who).iter().find_map(|action| match action {
+        let codes = self.actions(who).iter().rev().find_map(|action| match action {
             ClientAction::Subscribed(ack) if ack.id == id => {
                 Some(ack.codes.iter().map(ReasonCode::get).collect())
             }
@@ -242,7 +243,7 @@ impl World {
         let unsubscribed = self.client(who).unsubscribe(now, filters, Properties::EMPTY);
         let id = unsubscribed.expect("a connection");
         self.settle();
-        let codes = self.actions(who).iter().find_map(|action| match action {
+        let codes = self.actions(who).iter().rev().find_map(|action| match action {
             ClientAction::Unsubscribed(ack) if ack.id == id => {
                 Some(ack.codes.iter().map(ReasonCode::get).collect())
             }
