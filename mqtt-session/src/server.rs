@@ -250,18 +250,16 @@ impl Server {
         if let Some(seconds) = accept.session_expiry {
             self.session_expiry = seconds;
         }
-        let connack = ConnAck {
-            session_present: accept.session_present,
-            reason: ReasonCode::SUCCESS,
-            properties: match self.connection.version {
-                ProtocolVersion::V311 => Properties::EMPTY,
-                ProtocolVersion::V5 => self.connack_properties(accept),
-            },
-        };
-        self.connection.send(now, &Packet::ConnAck(connack))?;
+        self.connection.send(now, &self.connack(accept))?;
         self.connection.resume(&mut session, now, self.send_window, ended);
         self.session = Some(session);
         Ok(())
+    }
+
+    /// Whether the client takes a CONNACK that says this; if not, [`reject`](Self::reject) it.
+    #[must_use]
+    pub fn can_accept(&self, accept: &Accept) -> bool {
+        self.connection.fits(&self.connack(accept))
     }
 
     /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection ends.
@@ -269,7 +267,11 @@ impl Server {
         self.state = State::Closed;
         let reason = reason.nearest_in(self.connection.version, PacketType::ConnAck);
         let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
-        let _ = self.connection.send(now, &Packet::ConnAck(connack));
+        let connack = Packet::<Bytes>::ConnAck(connack);
+        // [MQTT-3.1.2-24] Who takes no five bytes is told nothing.
+        if self.connection.fits(&connack) {
+            let _ = self.connection.send(now, &connack);
+        }
         CloseReason::Refused(reason)
     }
 
@@ -504,6 +506,17 @@ impl Server {
         })
     }
 
+    fn connack(&self, accept: &Accept) -> Packet<Bytes> {
+        Packet::ConnAck(ConnAck {
+            session_present: accept.session_present,
+            reason: ReasonCode::SUCCESS,
+            properties: match self.connection.version {
+                ProtocolVersion::V311 => Properties::EMPTY,
+                ProtocolVersion::V5 => self.connack_properties(accept),
+            },
+        })
+    }
+
     fn connack_properties(&self, accept: &Accept) -> Properties<Bytes> {
         let mut properties = PropertiesBuilder::new();
         let limits = [
@@ -528,6 +541,12 @@ impl Server {
         if self.state != State::Connected {
             return Err(CommandError::NotConnected);
         }
+        // [MQTT-3.1.2-24]
+        let size = packet.encoded_len(self.connection.version)?;
+        let limit = self.connection.peer_max_packet_size;
+        self.connection
+            .check_size(size)
+            .map_err(|size| CommandError::PacketTooLarge { size, limit })?;
         Ok(self.connection.send(now, packet)?)
     }
 
