@@ -149,9 +149,10 @@ impl Broker {
         if let Some(client) = self.sessions.get_mut(subscriber) {
             client.place = Place::Offline(Box::new(Offline { session, expires, will }));
         }
-        // What is due at once is done at once, the will before the session ends [MQTT-3.1.3-9].
-        self.will_timeout(now, subscriber);
+        // What is due at once is done at once. A session that ends here publishes its will by itself, once it is no
+        // member of a shared group any more.
         self.session_timeout(now, subscriber);
+        self.will_timeout(now, subscriber);
     }
 
     /// Publishes a will whose time has come.
