@@ -86,7 +86,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Ends the connection a session has, and the session if it is to be clean. What is left of it, lent to nobody.
+    /// Ends the connection a session has, and the session if it is to be clean. What is left of it,
+    /// lent to nobody.
     fn take_over(
         &mut self,
         now: Instant,
@@ -118,7 +119,8 @@ impl Broker {
         }
     }
 
-    /// Takes the session back from a connection that is over, and does with the will what its fate is.
+    /// Takes the session back from a connection that is over, and does with the will what its fate
+    /// is.
     pub(crate) fn detach(&mut self, now: Instant, id: ConnectionId, fate: WillFate) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
@@ -149,8 +151,8 @@ impl Broker {
         if let Some(client) = self.sessions.get_mut(subscriber) {
             client.place = Place::Offline(Box::new(Offline { session, expires, will }));
         }
-        // What is due at once is done at once. A session that ends here publishes its will by itself, once it is no
-        // member of a shared group any more.
+        // What is due at once is done at once. A session that ends here publishes its will by
+        // itself, once it is no member of a shared group any more.
         self.session_timeout(now, subscriber);
         self.will_timeout(now, subscriber);
     }

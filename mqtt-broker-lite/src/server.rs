@@ -1,8 +1,8 @@
 //! The broker on TCP: a thin layer that moves bytes between sockets and the [`Broker`].
 //!
-//! One thread does everything. The task that read from a socket hands the bytes to the broker, and then writes to every
-//! socket the broker wants written, in one call each. What a socket does not take is left to that connection's own task. An
-//! idle connection has no buffer.
+//! One thread does everything. The task that read from a socket hands the bytes to the broker, and
+//! then writes to every socket the broker wants written, in one call each. What a socket does not
+//! take is left to that connection's own task. An idle connection has no buffer.
 
 use std::{
     cell::{Cell, RefCell},
@@ -44,8 +44,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// How long to wait when a connection cannot be accepted, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves MQTT on these listeners until `stop` completes. Then no more is accepted, every client is told, what is queued for it
-/// is written, and the function returns after at most five seconds.
+/// Serves MQTT on these listeners until `stop` completes. Then no more is accepted, every client is
+/// told, what is queued for it is written, and the function returns after at most five seconds.
 ///
 /// Needs a tokio runtime with I/O and time; everything runs on the thread that polls it.
 pub async fn serve(
@@ -118,7 +118,8 @@ async fn accept(shared: Rc<Shared>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Small packets are written together where they can be; they should not wait where they cannot.
+                // Small packets are written together where they can be; they should not wait where
+                // they cannot.
                 let _ = stream.set_nodelay(true);
                 if let Some(peer) = shared.add(stream) {
                     task::spawn_local(converse(Rc::clone(&shared), peer));
@@ -157,7 +158,7 @@ async fn converse(shared: Rc<Shared>, peer: Rc<Peer>) {
     while !peer.closing.get() && !peer.broken.get() {
         // What is always readable is never waited for, and this thread is all there is.
         reads = reads.wrapping_add(1);
-        if reads % READS_IN_A_TURN == 0 {
+        if reads.is_multiple_of(READS_IN_A_TURN) {
             task::yield_now().await;
         }
         let wants_input = shared.broker.borrow().wants_input(peer.id);
@@ -180,7 +181,8 @@ async fn converse(shared: Rc<Shared>, peer: Rc<Peer>) {
     shared.remove(&peer);
 }
 
-/// Writes what is left and waits for the peer to close, so that what was written is not lost to a reset.
+/// Writes what is left and waits for the peer to close, so that what was written is not lost to a
+/// reset.
 async fn linger(shared: &Shared, peer: &Peer) {
     while peer.blocked.get() && !peer.broken.get() {
         if peer.stream.writable().await.is_err() {
@@ -353,7 +355,8 @@ impl Shared {
     }
 }
 
-/// A listener, and where clients can connect to: the address, or the first one that works of those a name stands for.
+/// A listener, and where clients can connect to: the address, or the first one that works of those
+/// a name stands for.
 ///
 /// # Errors
 /// The last error, if none of the addresses can be listened on.

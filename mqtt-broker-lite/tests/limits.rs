@@ -1,11 +1,12 @@
-//! What a peer may cost: every limit, and what happens at it (sections 3.1.2.10, 3.1.4, 3.2.2.3, 4.13).
+//! What a peer may cost: every limit, and what happens at it (sections 3.1.2.10, 3.1.4, 3.2.2.3,
+//! 4.13).
 
 mod common;
 
 use bytes::Bytes;
 use common::*;
 use mqtt_broker_lite::session::{
-    CloseReason, Instant,
+    CloseReason,
     proto::{
         Connect, Packet, PacketId, Property, ProtocolVersion, ReasonCode, Subscribe,
         SubscribeFilters, SubscriptionOptions,
@@ -205,11 +206,11 @@ fn a_client_that_does_not_read_its_answers_is_not_read_from() {
 }
 
 /// What of a broker could be seen by anyone.
-fn state(world: &World) -> (Vec<(String, bool, usize)>, Vec<String>, usize, Option<Instant>) {
+fn state(world: &World) -> impl PartialEq + std::fmt::Debug + use<> {
     let broker = &world.broker;
     let sessions: Vec<_> =
         broker.sessions().map(|(id, connected, open)| (id.to_owned(), connected, open)).collect();
-    let subscriptions = sessions
+    let subscriptions: Vec<_> = sessions
         .iter()
         .flat_map(|(id, ..)| broker.subscriptions(id).map(move |s| format!("{id} {s:?}")))
         .collect();

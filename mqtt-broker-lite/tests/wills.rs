@@ -1,4 +1,5 @@
-//! Wills: whether, when and how often (sections 3.1.2.5, 3.1.3.2, 3.1.4, 3.14.4). Table rows A04 to A07 of the decisions.
+//! Wills: whether, when and how often (sections 3.1.2.5, 3.1.3.2, 3.1.4, 3.14.4). Table rows A04 to
+//! A07 of the decisions.
 
 mod common;
 
