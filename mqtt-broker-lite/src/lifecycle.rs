@@ -72,10 +72,11 @@ impl Broker {
             session_expiry: (connection.server.session_expiry() > longest).then_some(longest),
             keep_alive: None,
         };
-        // Nothing else answers between the CONNECT and here.
-        let accepted = connection.server.accept(now, session, &accept, |_, _| {});
-        debug_assert_eq!(accepted, Ok(()));
-        Ok(())
+        // The client may not take a packet as large as CONNACK; its session is kept nevertheless.
+        connection
+            .server
+            .accept(now, session, &accept, |_, _| {})
+            .map_err(|_| ReasonCode::PACKET_TOO_LARGE)
     }
 
     /// Ends the connection a session has, and the session if it is to be clean. What is left of it, lent to nobody.

@@ -118,7 +118,7 @@ impl Broker {
             loop {
                 let server = &mut connection.server;
                 let queued = server.session().map_or(limit, Session::open);
-                if !server.wants_input() || queued >= limit {
+                if !server.has_room() || queued >= limit {
                     break;
                 }
                 let Some((_, retained)) = found.next() else {
