@@ -303,6 +303,10 @@ impl Pair {
         self.up.bytes.extend_from_slice(bytes);
     }
 
+    pub fn inject_bytes_down(&mut self, bytes: &[u8]) {
+        self.down.bytes.extend_from_slice(bytes);
+    }
+
     /// Loses what the client wrote so far.
     pub fn cut_up(&mut self) {
         self.up.bytes.clear();
