@@ -304,7 +304,7 @@ fn to_a_client_that_does_not_read_qos_0_is_dropped_and_the_rest_waits() {
 
 #[test]
 fn answers_that_nobody_reads_stop_the_reading() {
-    const LIMIT: usize = 100;
+    const LIMIT: usize = 20_000;
     for version in VERSIONS {
         let mut pair = Pair::new(lasting(version).max_transmit(LIMIT), version);
         pair.config.max_transmit = LIMIT;
@@ -312,7 +312,7 @@ fn answers_that_nobody_reads_stop_the_reading() {
         pair.run();
         (pair.up.capacity, pair.down.capacity) = (0, 0);
         (pair.up.chunk, pair.down.chunk) = (10, 10);
-        for number in 1..=1000 {
+        for number in 1..=20_000 {
             pair.inject_up(&common::publish(Q1, number, "x"));
             pair.inject_down(&common::publish(Q1, number, "x"));
         }
@@ -324,7 +324,7 @@ fn answers_that_nobody_reads_stop_the_reading() {
         }
         (pair.up.capacity, pair.down.capacity) = (usize::MAX, usize::MAX);
         pair.run();
-        assert_eq!((pair.at_server.len(), pair.at_client.len()), (1000, 1000));
+        assert_eq!((pair.at_server.len(), pair.at_client.len()), (20_000, 20_000));
     }
 }
 
@@ -332,15 +332,16 @@ fn answers_that_nobody_reads_stop_the_reading() {
 fn two_sides_that_both_send_much_do_not_wait_for_each_other() {
     for version in VERSIONS {
         for qos in [Q0, Q1, Q2] {
-            let mut pair = Pair::new(lasting(version).max_transmit(64), version);
-            pair.config.max_transmit = 64;
+            let mut pair = Pair::new(lasting(version).max_transmit(1), version);
+            pair.config.max_transmit = 1;
             pair.connect();
             pair.run();
             (pair.up.capacity, pair.down.capacity) = (16, 16);
+            let large = "x".repeat(100_000);
             let now = pair.now;
             let (mut up, mut down) = (0, 0);
-            for _ in 0..200 {
-                let message = || publication(qos, "0123456789");
+            for _ in 0..3 {
+                let message = || publication(qos, &large);
                 up += usize::from(pair.client.publish(now, message()).is_ok());
                 down += usize::from(pair.server().publish(now, message()).is_ok());
             }

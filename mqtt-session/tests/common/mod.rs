@@ -273,8 +273,13 @@ impl Pair {
         wrote | up | down | self.end_of_stream()
     }
 
-    /// Lets deadlines come that have passed.
+    /// Lets deadlines come that have passed, and moves what they caused.
     pub fn tick(&mut self) {
+        self.timeouts();
+        self.run();
+    }
+
+    pub fn timeouts(&mut self) {
         self.client.handle_timeout(self.now);
         self.poll_client();
         if let Some(server) = &mut self.server
@@ -282,7 +287,6 @@ impl Pair {
         {
             self.close_server(reason);
         }
-        self.run();
     }
 
     /// What the peer of the client would send if it were not a [`Server`].
