@@ -81,7 +81,8 @@ pub struct ServerConfig {
     /// only limit in 3.1.1.
     pub max_in_flight: u16,
     /// How many bytes wait for a client that does not read; 256 KiB by default. Above it QoS 0 is
-    /// dropped, and QoS 1 and 2 wait in the session. One packet may exceed it.
+    /// dropped, and QoS 1 and 2 wait in the session. One packet may exceed it, and the answers to
+    /// what the client sends may take as much again, at least 16 KiB.
     pub max_transmit: usize,
 }
 
