@@ -247,6 +247,7 @@ impl<W> ClientDriver<W> {
         }
         // What came before the end is not lost with it.
         self.take_actions();
+        self.actions.retain(|action| !matches!(action, DriverAction::Close { .. }));
         let connected = self.reconnecting.connected.take();
         let reason = self.reason.take().unwrap_or(CloseReason::Lost);
         if let Some(code) = self.leaving {

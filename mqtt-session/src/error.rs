@@ -213,9 +213,8 @@ pub enum Outcome {
     Lost,
 }
 
-/// How a call of an application failed, as far as the protocol goes; adapters add the network.
+/// How a call of an application failed, as far as the protocol goes; adapters add the network, and must know every one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CallError {
     /// The message was not accepted: nothing was sent.
     #[error(transparent)]
