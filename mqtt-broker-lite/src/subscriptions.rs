@@ -32,7 +32,7 @@ mod trie;
 use core::num::NonZeroU32;
 
 use bytes::Bytes;
-use mqtt_proto::{Storage, SubscriptionOptions, TopicFilter, TopicName};
+use mqtt_session::proto::{Storage, SubscriptionOptions, TopicFilter, TopicName};
 
 pub use self::matches::{Identifiers, Match, Matches};
 use self::{

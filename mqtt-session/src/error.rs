@@ -64,7 +64,8 @@ impl Violation {
     }
 }
 
-/// Why a connection ends. What the peer is owed has been put into the transmit buffer: write it, then close.
+/// Why a connection ends. What the peer is owed has been put into the transmit buffer: write it,
+/// then close.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -80,7 +81,8 @@ pub enum CloseReason {
     /// The peer said DISCONNECT. 3.1.1 has no code and means Normal disconnection.
     #[error("the peer disconnected: {0}")]
     Disconnected(ReasonCode),
-    /// This side did, by [`disconnect`](crate::Client::disconnect) or [`close`](crate::Server::close).
+    /// This side did, by [`disconnect`](crate::Client::disconnect) or
+    /// [`close`](crate::Server::close).
     #[error("disconnected: {0}")]
     Requested(ReasonCode),
     /// Nothing came for longer than the keep alive allows, or no PINGRESP.
@@ -146,7 +148,8 @@ pub enum PublishError {
     /// As many exchanges as there may be are open already.
     #[error("as many messages as allowed are waiting or in flight ({limit})")]
     Full {
-        /// See [`ClientOptions::max_in_flight`](crate::ClientOptions::max_in_flight) and [`ServerConfig::max_queued`](crate::ServerConfig::max_queued).
+        /// See [`ClientOptions::max_in_flight`](crate::ClientOptions::max_in_flight) and
+        /// [`ServerConfig::max_queued`](crate::ServerConfig::max_queued).
         limit: u16,
     },
     /// The transmit buffer is full: the peer does not read.
@@ -166,6 +169,9 @@ pub enum PublishError {
     /// The server does not retain [MQTT-3.2.2-14].
     #[error("the server does not keep retained messages")]
     RetainNotSupported,
+    /// It has a Topic Alias, which belongs to one connection: a message has its topic name.
+    #[error("a message is published with its topic name, not with a topic alias")]
+    TopicAlias,
     /// The message cannot be said in this version.
     #[error("{0}")]
     Encode(#[from] EncodeError),
@@ -203,13 +209,15 @@ pub enum CommandError {
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The receiver has it, or has refused it: see [`ReasonCode::is_error`].
+    /// The receiver has it, or has refused it: see [`ReasonCode::is_error`]. A server refuses
+    /// beforehand what its CONNACK rules out.
     Acknowledged(ReasonCode),
     /// Its Message Expiry Interval passed before it was sent.
     Expired,
     /// It was larger than the Maximum Packet Size of the connection it was to be sent on.
     TooLarge,
-    /// The session ended, or for a request the connection, before an answer came. It may have arrived.
+    /// The session ended, or for a request the connection, before an answer came. It may have
+    /// arrived.
     Lost,
 }
 

@@ -1,9 +1,10 @@
-//! MQTT sessions as pure state machines: QoS handshakes, flow control, keep-alive and resume, for both roles and both
-//! versions.
+//! MQTT sessions as pure state machines: QoS handshakes, flow control, keep-alive and resume, for
+//! both roles and both versions.
 //!
-//! No input or output, no clock, no thread. [`Client`] and [`Server`] take bytes or packets, commands and the time; they give
-//! ordered actions, bytes to transmit and one deadline. Everything that moves bytes is an adapter of about a
-//! hundred lines, and every adapter runs the same tested core.
+//! No input or output, no clock, no thread. [`Client`] and [`Server`] take bytes or packets,
+//! commands and the time; they give ordered actions, bytes to transmit and one deadline. Everything
+//! that moves bytes is an adapter of about a hundred lines, and every adapter runs the same tested
+//! core.
 
 #![no_std]
 

@@ -36,7 +36,8 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// MQTT 5.0, a clean start, a session that ends with its connection, a keep alive of 60 seconds.
+    /// MQTT 5.0, a clean start, a session that ends with its connection, a keep alive of 60
+    /// seconds.
     ///
     /// An empty client identifier asks the server to choose one.
     #[must_use]
@@ -71,25 +72,28 @@ impl ClientOptions {
         self
     }
 
-    /// Whether the first connection discards what the server knows of this client; `true` by default.
+    /// Whether the first connection discards what the server knows of this client; `true` by
+    /// default.
     ///
-    /// In 5.0 the connections after the first one resume the session. In 3.1.1 this is Clean Session: with `true` every
-    /// connection begins a session that ends with it, with `false` the session lasts.
+    /// In 5.0 the connections after the first one resume the session. In 3.1.1 this is Clean
+    /// Session: with `true` every connection begins a session that ends with it, with `false` the
+    /// session lasts.
     #[must_use]
     pub const fn clean_start(mut self, clean_start: bool) -> Self {
         self.clean_start = clean_start;
         self
     }
 
-    /// For how many seconds the server keeps the session after the connection ended, `u32::MAX` for ever; 0 by default.
-    /// 5.0 only.
+    /// For how many seconds the server keeps the session after the connection ended, `u32::MAX` for
+    /// ever; 0 by default. 5.0 only.
     #[must_use]
     pub const fn session_expiry(mut self, seconds: u32) -> Self {
         self.session_expiry = seconds;
         self
     }
 
-    /// The longest silence in seconds, 60 by default, 0 for no limit. The server may set another in 5.0.
+    /// The longest silence in seconds, 60 by default, 0 for no limit. The server may set another in
+    /// 5.0.
     #[must_use]
     pub const fn keep_alive(mut self, seconds: u16) -> Self {
         self.keep_alive = seconds;
@@ -110,15 +114,16 @@ impl ClientOptions {
         self
     }
 
-    /// What the server publishes when this client is lost; nothing by default. Its properties may hold Will Delay Interval.
+    /// What the server publishes when this client is lost; nothing by default. Its properties may
+    /// hold Will Delay Interval.
     #[must_use]
     pub fn will(mut self, will: Publication<Bytes>) -> Self {
         self.will = Some(will);
         self
     }
 
-    /// How many messages of QoS 1 and 2 the server may send before one is acknowledged; 1,024 by default. 5.0 only. Costs
-    /// nothing but the identifiers, at most 10 KiB.
+    /// How many messages of QoS 1 and 2 the server may send before one is acknowledged; 1,024 by
+    /// default. 5.0 only. Costs nothing but the identifiers, at most 10 KiB.
     ///
     /// # Panics
     /// If it is 0.
@@ -129,8 +134,9 @@ impl ClientOptions {
         self
     }
 
-    /// The largest packet this client reads, in bytes; 16 MiB by default. The server is told in 5.0; in both versions a
-    /// larger one ends the connection before it is buffered. A read buffer holds up to this much.
+    /// The largest packet this client reads, in bytes; 16 MiB by default. The server is told in
+    /// 5.0; in both versions a larger one ends the connection before it is buffered. A read buffer
+    /// holds up to this much.
     ///
     /// # Panics
     /// If it is 0.
@@ -141,15 +147,16 @@ impl ClientOptions {
         self
     }
 
-    /// How many topic aliases the server may use; 16 by default. Each costs its topic name. 5.0 only.
+    /// How many topic aliases the server may use; 16 by default. Each costs its topic name. 5.0
+    /// only.
     #[must_use]
     pub const fn topic_alias_maximum(mut self, aliases: u16) -> Self {
         self.topic_alias_maximum = aliases;
         self
     }
 
-    /// How many messages of QoS 1 and 2 are sent before one is acknowledged, if the server allows as many; 100 by default. It
-    /// is the only limit in 3.1.1.
+    /// How many messages of QoS 1 and 2 are sent before one is acknowledged, if the server allows
+    /// as many; 100 by default. It is the only limit in 3.1.1.
     ///
     /// # Panics
     /// If it is 0.
@@ -160,16 +167,16 @@ impl ClientOptions {
         self
     }
 
-    /// How many messages of QoS 1 and 2 wait or are in flight at the same time, with the requests; 1,000 by default. Each
-    /// costs about 150 bytes and itself.
+    /// How many messages of QoS 1 and 2 wait or are in flight at the same time, with the requests;
+    /// 1,000 by default. Each costs about 150 bytes and itself.
     #[must_use]
     pub const fn max_pending(mut self, messages: u16) -> Self {
         self.max_pending = messages;
         self
     }
 
-    /// How many bytes wait for a server that does not read; 256 KiB by default. Above it QoS 0 is refused, and QoS 1 and 2
-    /// wait unencoded. One packet may exceed it.
+    /// How many bytes wait for a server that does not read; 256 KiB by default. Above it QoS 0 is
+    /// refused, and QoS 1 and 2 wait unencoded. One packet may exceed it.
     #[must_use]
     pub const fn max_transmit(mut self, bytes: usize) -> Self {
         self.max_transmit = bytes;
@@ -233,7 +240,8 @@ impl ClientOptions {
         self
     }
 
-    /// Whether the server keeps the session when the connection ends, as far as this side asked for it.
+    /// Whether the server keeps the session when the connection ends, as far as this side asked for
+    /// it.
     pub(crate) const fn lasts(&self) -> bool {
         match self.version {
             ProtocolVersion::V311 => !self.clean_start,

@@ -5,11 +5,13 @@ use core::fmt;
 
 use bytes::Buf;
 
-/// What is to be written to the peer, as a [`bytes::Buf`]: write [`chunk`](Buf::chunk) to the socket and
-/// [`advance`](Buf::advance) by as much as it took. What a partial write left stays, and the session appends behind it.
+/// What is to be written to the peer, as a [`bytes::Buf`]: write [`chunk`](Buf::chunk) to the
+/// socket and [`advance`](Buf::advance) by as much as it took. What a partial write left stays, and
+/// the session appends behind it.
 ///
-/// One contiguous buffer, so that everything queued goes out in one write. It grows with what is queued, up to the limits
-/// of the session that fills it, and keeps no more than [`KEPT`](Self::KEPT) bytes once it is empty.
+/// One contiguous buffer, so that everything queued goes out in one write. It grows with what is
+/// queued, up to the limits of the session that fills it, and keeps no more than
+/// [`KEPT`](Self::KEPT) bytes once it is empty.
 #[derive(Clone, Default)]
 pub struct Transmit {
     bytes: Vec<u8>,

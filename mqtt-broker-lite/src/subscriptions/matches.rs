@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
-use mqtt_proto::QoS;
+use mqtt_session::proto::QoS;
 
 use super::{Group, SharedGroup, SubscriberId, members::Member, slab::Id, trie::Walk};
 

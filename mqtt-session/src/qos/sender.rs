@@ -8,16 +8,17 @@ use mqtt_proto::{PacketId, PacketType, Publication, QoS};
 use super::transition::{AckInput, SendState, SendStep, on_ack};
 use crate::Instant;
 
-/// Everything sent or to be sent with a packet identifier. Outlives the network connection (section 4.1), but for the quota
-/// and for requests.
+/// Everything sent or to be sent with a packet identifier. Outlives the network connection (section
+/// 4.1), but for the quota and for requests.
 ///
-/// A slot belongs to the identifier one above its index. Free slots form a queue, so that an identifier rests as long as
-/// possible before it comes again. Messages form a list in the order they were accepted; those from `unsent` on
-/// have not been sent on this connection. A message whose PUBREC came moves to the end of the list of releases, which is
-/// thereby in the order of the PUBRECs, as [MQTT-4.6.0-4] asks of PUBREL.
+/// A slot belongs to the identifier one above its index. Free slots form a queue, so that an
+/// identifier rests as long as possible before it comes again. Messages form a list in the order
+/// they were accepted; those from `unsent` on have not been sent on this connection. A message
+/// whose PUBREC came moves to the end of the list of releases, which is thereby in the order of the
+/// PUBRECs, as [MQTT-4.6.0-4] asks of PUBREL.
 ///
-/// Every operation takes constant time. Memory: a slot of about 150 bytes for each message that was ever open at the
-/// same time, and the messages.
+/// Every operation takes constant time. Memory: a slot of about 150 bytes for each message that was
+/// ever open at the same time, and the messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     slots: Vec<Slot>,
@@ -32,6 +33,8 @@ pub(crate) struct Sender {
     /// How many more PUBLISH of QoS 1 and 2 may be sent now (section 4.9).
     quota: u16,
     window: u16,
+    /// Which connection this is: only what was sent on it has a share in the quota.
+    connection: u32,
 }
 
 /// Index of a slot, or [`NONE`].
@@ -58,9 +61,19 @@ struct Slot {
 #[derive(Clone, Debug)]
 enum Content {
     Free,
-    Message { publication: Publication<Bytes>, sent: bool, accepted: Instant },
-    Release,
-    Request { answer: PacketType, codes: u32 },
+    /// `sent` on that connection, the last one it was sent on.
+    Message {
+        publication: Publication<Bytes>,
+        sent: Option<u32>,
+        accepted: Instant,
+    },
+    Release {
+        sent: u32,
+    },
+    Request {
+        answer: PacketType,
+        codes: u32,
+    },
 }
 
 /// A message that is to be sent now.
@@ -88,13 +101,16 @@ impl Sender {
             limit,
             quota: 0,
             window: 0,
+            connection: 0,
         }
     }
 
-    /// A new connection whose receiver takes `window` messages at a time: everything open is to be sent again.
+    /// A new connection whose receiver takes `window` messages at a time: everything open is to be
+    /// sent again.
     pub(crate) const fn connect(&mut self, window: u16) {
         self.window = window;
         self.quota = window;
+        self.connection = self.connection.wrapping_add(1);
         self.unsent = self.messages.head;
     }
 
@@ -104,7 +120,7 @@ impl Sender {
         now: Instant,
         publication: Publication<Bytes>,
     ) -> Option<PacketId> {
-        let at = self.take(Content::Message { publication, sent: false, accepted: now })?;
+        let at = self.take(Content::Message { publication, sent: None, accepted: now })?;
         self.push(|sender| &mut sender.messages, at);
         if self.unsent == NONE {
             self.unsent = at;
@@ -112,13 +128,14 @@ impl Sender {
         Some(id_of(at))
     }
 
-    /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE, which need no quota, to be answered by `answer` with `codes` reason
-    /// codes; `None` if no identifier is left.
+    /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE, which need no quota, to be answered by
+    /// `answer` with `codes` reason codes; `None` if no identifier is left.
     pub(crate) fn accept_request(&mut self, answer: PacketType, codes: u32) -> Option<PacketId> {
         self.take(Content::Request { answer, codes }).map(id_of)
     }
 
-    /// The answer to a request came: how many codes it should have, `None` if there is no such request.
+    /// The answer to a request came: how many codes it should have, `None` if there is no such
+    /// request.
     pub(crate) fn finish_request(&mut self, id: PacketId, packet: PacketType) -> Option<u32> {
         let at = index_of(id);
         match self.slots.get(usize::from(at))?.content {
@@ -137,7 +154,7 @@ impl Sender {
         }
         match self.slots.get(usize::from(self.unsent)) {
             Some(Slot { content: Content::Message { publication, sent, accepted }, .. }) => {
-                let (id, dup) = (id_of(self.unsent), *sent);
+                let (id, dup) = (id_of(self.unsent), sent.is_some());
                 Some(Next { id, publication, dup, accepted: *accepted })
             }
             _ => None,
@@ -148,7 +165,7 @@ impl Sender {
     pub(crate) fn sent(&mut self) {
         let slot = &mut self.slots[usize::from(self.unsent)];
         if let Content::Message { sent, .. } = &mut slot.content {
-            *sent = true;
+            *sent = Some(self.connection);
         }
         self.unsent = slot.next;
         self.quota -= 1;
@@ -169,20 +186,24 @@ impl Sender {
             return on_ack(None, input);
         };
         let step = on_ack(Some(state), input);
+        let sent = match self.slots[usize::from(at)].content {
+            Content::Message { sent: Some(sent), .. } | Content::Release { sent } => sent,
+            _ => self.connection,
+        };
         match step {
             SendStep::Finish if state == SendState::AwaitPubComp => {
                 self.unlink(|sender| &mut sender.releases, at);
                 self.give_back(at);
-                self.restore_quota();
+                self.restore_quota(sent);
             }
             SendStep::Finish => {
                 self.unlink(|sender| &mut sender.messages, at);
                 self.give_back(at);
-                self.restore_quota();
+                self.restore_quota(sent);
             }
             SendStep::Release => {
                 self.unlink(|sender| &mut sender.messages, at);
-                self.slots[usize::from(at)].content = Content::Release;
+                self.slots[usize::from(at)].content = Content::Release { sent };
                 self.push(|sender| &mut sender.releases, at);
             }
             SendStep::Ignore
@@ -193,7 +214,8 @@ impl Sender {
         step
     }
 
-    /// The exchanges whose PUBREL must be sent again on a new connection, in the order of their PUBRECs.
+    /// The exchanges whose PUBREL must be sent again on a new connection, in the order of their
+    /// PUBRECs.
     pub(crate) fn releases(&self) -> impl Iterator<Item = PacketId> {
         self.walk(self.releases.head).map(id_of)
     }
@@ -201,7 +223,7 @@ impl Sender {
     /// The messages that were not sent on any connection yet, in order.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (PacketId, &Publication<Bytes>)> {
         self.walk(self.messages.head).filter_map(|at| match &self.slots[usize::from(at)].content {
-            Content::Message { publication, sent: false, .. } => Some((id_of(at), publication)),
+            Content::Message { publication, sent: None, .. } => Some((id_of(at), publication)),
             _ => None,
         })
     }
@@ -221,8 +243,8 @@ impl Sender {
         }
     }
 
-    /// Forgets every exchange the receiver may know of, because the receiver has lost its session. Messages that were never
-    /// sent stay.
+    /// Forgets every exchange the receiver may know of, because the receiver has lost its session.
+    /// Messages that were never sent stay.
     pub(crate) fn lose_session(&mut self, mut lost: impl FnMut(PacketId)) {
         while let Some(at) = self.first(self.releases) {
             lost(id_of(at));
@@ -232,7 +254,7 @@ impl Sender {
         let mut at = self.messages.head;
         while let Some(slot) = self.slots.get(usize::from(at)) {
             let next = slot.next;
-            if matches!(slot.content, Content::Message { sent: true, .. }) {
+            if matches!(slot.content, Content::Message { sent: Some(_), .. }) {
                 lost(id_of(at));
                 self.unlink(|sender| &mut sender.messages, at);
                 self.give_back(at);
@@ -254,19 +276,21 @@ impl Sender {
 
     fn state(&self, at: Link) -> Option<SendState> {
         match &self.slots.get(usize::from(at))?.content {
-            Content::Message { publication, sent: true, .. } => Some(match publication.qos {
+            Content::Message { publication, sent: Some(_), .. } => Some(match publication.qos {
                 QoS::ExactlyOnce => SendState::AwaitPubRec,
                 QoS::AtMostOnce | QoS::AtLeastOnce => SendState::AwaitPubAck,
             }),
-            Content::Release => Some(SendState::AwaitPubComp),
+            Content::Release { .. } => Some(SendState::AwaitPubComp),
             // What was never sent is no exchange yet.
-            Content::Message { sent: false, .. } | Content::Free | Content::Request { .. } => None,
+            Content::Message { sent: None, .. } | Content::Free | Content::Request { .. } => None,
         }
     }
 
-    /// [section 4.9] Never above where it started: an exchange of an earlier connection had no share in it.
-    const fn restore_quota(&mut self) {
-        if self.quota < self.window {
+    /// [section 4.9] What was sent on an earlier connection took nothing from the quota of this one
+    /// and gives nothing back, or more would be in flight than the receiver counts.
+    fn restore_quota(&mut self, sent: u32) {
+        if sent == self.connection {
+            debug_assert!(self.quota < self.window, "more came back than was taken");
             self.quota += 1;
         }
     }
