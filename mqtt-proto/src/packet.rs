@@ -130,18 +130,41 @@ impl<B: Storage> Packet<B> {
         }
     }
 
-    /// Reads what follows the fixed header. A CONNECT is read by the version it names itself, which must be that of
-    /// the context if there is one.
+    /// Reads what follows the fixed header of any packet but CONNECT, and hands it to `ready`. Every move of a packet is a
+    /// copy of a hundred bytes and more, so those that come often are made where they are wanted.
     #[inline]
-    pub(crate) fn decode_body(
+    pub(crate) fn decode_body<T>(
         header: FrameHeader,
         body: &B,
-        context: Option<Context>,
-    ) -> Result<Self, DecodeError> {
+        context: Context,
+        ready: impl Fn(Self) -> T,
+    ) -> Result<T, DecodeError> {
         let mut reader = Reader::new(body);
-        decode(header, &mut reader, context).map_err(|kind| {
-            DecodeError::new(kind, u32::from(header.len) + reader.cursor.position() as u32)
-        })
+        let kind = match header.packet_type {
+            PacketType::Publish => match Publish::decode(header, &mut reader, context) {
+                Ok(publish) => return Ok(ready(Self::Publish(publish))),
+                Err(kind) => kind,
+            },
+            packet @ (PacketType::PubAck
+            | PacketType::PubRec
+            | PacketType::PubRel
+            | PacketType::PubComp) => match Ack::decode(packet, &mut reader, context) {
+                Ok(ack) => {
+                    return Ok(ready(match packet {
+                        PacketType::PubAck => Self::PubAck(ack),
+                        PacketType::PubRec => Self::PubRec(ack),
+                        PacketType::PubRel => Self::PubRel(ack),
+                        _ => Self::PubComp(ack),
+                    }));
+                }
+                Err(kind) => kind,
+            },
+            packet => match decode_seldom(packet, &mut reader, context) {
+                Ok(packet) => return Ok(ready(packet)),
+                Err(kind) => kind,
+            },
+        };
+        Err(reader.error(header, kind))
     }
 
     /// The size of the packet on the wire, fixed header included: what
@@ -233,20 +256,13 @@ impl<B: Storage> Publish<B> {
     }
 }
 
-fn decode<B: Storage>(
-    header: FrameHeader,
+#[inline(never)]
+fn decode_seldom<B: Storage>(
+    packet: PacketType,
     reader: &mut Reader<'_, B>,
-    context: Option<Context>,
+    context: Context,
 ) -> Result<Packet<B>, DecodeErrorKind> {
-    let Some(context) = context.filter(|_| header.packet_type != PacketType::Connect) else {
-        return decode_connect(header, reader, context);
-    };
-    let packet = match header.packet_type {
-        PacketType::Publish => Packet::Publish(Publish::decode(header, reader, context)?),
-        PacketType::PubAck => Packet::PubAck(Ack::decode(PacketType::PubAck, reader, context)?),
-        PacketType::PubRec => Packet::PubRec(Ack::decode(PacketType::PubRec, reader, context)?),
-        PacketType::PubRel => Packet::PubRel(Ack::decode(PacketType::PubRel, reader, context)?),
-        PacketType::PubComp => Packet::PubComp(Ack::decode(PacketType::PubComp, reader, context)?),
+    let packet = match packet {
         PacketType::ConnAck => Packet::ConnAck(ConnAck::decode(reader, context)?),
         PacketType::Subscribe => Packet::Subscribe(Subscribe::decode(reader, context)?),
         PacketType::SubAck => Packet::SubAck(SubAck::decode(reader, context)?),
@@ -256,28 +272,16 @@ fn decode<B: Storage>(
         PacketType::PingResp => Packet::PingResp,
         PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(reader, context)?),
         PacketType::Auth => Packet::Auth(Auth::decode(reader, context)?),
-        PacketType::Connect => return Err(DecodeErrorKind::ConnectExpected),
+        // Each has a way of its own.
+        PacketType::Connect
+        | PacketType::Publish
+        | PacketType::PubAck
+        | PacketType::PubRec
+        | PacketType::PubRel
+        | PacketType::PubComp => return Err(DecodeErrorKind::ConnectExpected),
     };
-    if reader.cursor.is_empty() { Ok(packet) } else { Err(DecodeErrorKind::TrailingBytes) }
-}
-
-/// Out of the hot path: once per connection, and the largest packet.
-#[inline(never)]
-fn decode_connect<B: Storage>(
-    header: FrameHeader,
-    reader: &mut Reader<'_, B>,
-    context: Option<Context>,
-) -> Result<Packet<B>, DecodeErrorKind> {
-    if header.packet_type != PacketType::Connect {
-        return Err(DecodeErrorKind::ConnectExpected);
-    }
-    let packet = Connect::decode(reader, context.map(|context| context.version))?;
-    // [MQTT-3.1.4-1]
-    if reader.cursor.is_empty() {
-        Ok(Packet::Connect(packet))
-    } else {
-        Err(DecodeErrorKind::TrailingBytes)
-    }
+    reader.end()?;
+    Ok(packet)
 }
 
 /// How a packet is written: sized and checked in one pass, written in a second that cannot fail.

@@ -206,15 +206,13 @@ const fn plain_word(word: u64) -> bool {
     (word | word.wrapping_sub(LOW)) & HIGH == 0
 }
 
-/// As [`plain_word`], and no byte is `#` or `+`.
+/// As [`plain_word`], and no byte is `#` or `+`: the two differ in one bit.
 #[inline]
 const fn plain_topic_word(word: u64) -> bool {
-    const fn zero_byte(word: u64) -> u64 {
-        word.wrapping_sub(LOW) & !word
-    }
-    let hash = zero_byte(word ^ (LOW * b'#' as u64));
-    let plus = zero_byte(word ^ (LOW * b'+' as u64));
-    (word | word.wrapping_sub(LOW) | hash | plus) & HIGH == 0
+    const BIT: u64 = LOW * (b'#' ^ b'+') as u64;
+    // Where a wildcard was there is a zero byte, and one less sets its high bit.
+    let wildcard = (word | BIT) ^ (LOW * (b'#' | b'+') as u64);
+    (word | word.wrapping_sub(LOW) | wildcard.wrapping_sub(LOW)) & HIGH == 0
 }
 
 #[cfg(test)]

@@ -38,14 +38,18 @@ impl<B: Storage> Ack<B> {
         context: Context,
     ) -> Result<Self, DecodeErrorKind> {
         let id = reader.packet_id()?;
-        if context.version == ProtocolVersion::V311 || reader.cursor.is_empty() {
+        if reader.cursor.is_empty() {
             return Ok(Self::success(id));
+        }
+        if context.version == ProtocolVersion::V311 {
+            return Err(DecodeErrorKind::TrailingBytes);
         }
         let reason = reader.reason(packet, context)?;
         if reader.cursor.is_empty() {
             return Ok(Self::new(id, reason));
         }
         let properties = reader.properties(PropertyOwner::Packet(packet), context)?;
+        reader.end()?;
         Ok(Self { id, reason, properties })
     }
 

@@ -3,8 +3,9 @@
 use core::fmt;
 
 use crate::{
-    DecodeErrorKind, EncodeError, Message, PacketType, Properties, PropertyId, PropertyOwner,
-    ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError, TopicName,
+    DecodeError, DecodeErrorKind, EncodeError, FrameHeader, Message, PacketType, Properties,
+    PropertyId, PropertyOwner, ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError,
+    TopicName,
     packet::{Body, check_v311_properties, fits},
     text::{check, check_topic_name},
     wire::{Context, Put, Reader},
@@ -59,7 +60,16 @@ impl<B: Storage> Connect<B> {
     }
 
     /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller accepts.
-    pub(crate) fn decode(
+    pub(crate) fn decode_body(
+        header: FrameHeader,
+        body: &B,
+        expected: Option<ProtocolVersion>,
+    ) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        Self::decode(&mut reader, expected).map_err(|kind| reader.error(header, kind))
+    }
+
+    fn decode(
         reader: &mut Reader<'_, B>,
         expected: Option<ProtocolVersion>,
     ) -> Result<Self, DecodeErrorKind> {
@@ -84,6 +94,8 @@ impl<B: Storage> Connect<B> {
         let user_name = if flags & USER_NAME != 0 { Some(decode_text(reader)?) } else { None };
         let password = if flags & PASSWORD != 0 { Some(reader.field(|_| Ok(()))?) } else { None };
         let clean_start = flags & CLEAN_START != 0;
+        // [MQTT-3.1.4-1]
+        reader.end()?;
         Ok(Self {
             version,
             clean_start,
