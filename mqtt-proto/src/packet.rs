@@ -292,20 +292,13 @@ pub(crate) trait Body {
     /// The remaining length, and every check there is.
     fn body_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError>;
 
-    /// Writes exactly `body_len` bytes.
-    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put);
+    /// Writes the packet, whose remaining length is `body`.
+    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put);
 
     #[inline]
     fn encoded_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
         let body = self.body_len(version)?;
         Ok(1 + wire::varint_len(body) + body)
-    }
-
-    #[inline]
-    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
-        out.u8(self.first_byte());
-        out.varint(body);
-        self.put_body(version, out);
     }
 
     #[cfg(feature = "bytes")]
@@ -350,7 +343,9 @@ impl Body for Ping {
         Ok(0)
     }
 
-    fn put_body(&self, _: ProtocolVersion, _: &mut impl Put) {}
+    fn put(&self, body: u32, _: ProtocolVersion, out: &mut impl Put) {
+        put_fixed_header(self.first_byte(), body, out);
+    }
 }
 
 /// A list that 3.1.1 has no bytes for must be empty: nothing is dropped silently.
@@ -359,6 +354,22 @@ pub(crate) fn check_v311_properties<B: Storage>(
     properties: &Properties<B>,
 ) -> Result<(), EncodeError> {
     if properties.is_empty() { Ok(()) } else { Err(EncodeError::NotInV311("a property")) }
+}
+
+#[inline]
+pub(crate) fn put_fixed_header(first: u8, body: u32, out: &mut impl Put) {
+    out.u8(first);
+    out.varint(body);
+}
+
+/// A property list behind its length.
+#[inline]
+pub(crate) fn put_properties<B: Storage>(properties: &Properties<B>, out: &mut impl Put) {
+    if properties.is_empty() {
+        return out.u8(0);
+    }
+    out.varint(properties.as_bytes().len() as u32);
+    out.slice(properties.as_bytes());
 }
 
 /// That a remaining length can be written.

@@ -303,6 +303,9 @@ pub(crate) trait Put {
 
     #[inline]
     fn varint(&mut self, value: u32) {
+        if value <= 0x7f {
+            return self.u8(value as u8);
+        }
         let (bytes, len) = varint(value);
         self.slice(&bytes[..len]);
     }
@@ -313,6 +316,19 @@ pub(crate) trait Put {
         self.u16(bytes.len() as u16);
         self.slice(bytes);
     }
+}
+
+/// A fixed header and the number that comes first in most bodies. Most packets are short, and then all of it is one
+/// write of a size that the compiler knows.
+#[inline]
+pub(crate) fn put_header_and_u16(first: u8, remaining: u32, number: u16, out: &mut impl Put) {
+    let [high, low] = number.to_be_bytes();
+    if remaining <= 0x7f {
+        return out.slice(&[first, remaining as u8, high, low]);
+    }
+    out.u8(first);
+    out.varint(remaining);
+    out.slice(&[high, low]);
 }
 
 /// Writes into a slice that is known to be large enough.

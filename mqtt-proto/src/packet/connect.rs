@@ -6,7 +6,7 @@ use crate::{
     DecodeError, DecodeErrorKind, EncodeError, FrameHeader, Message, PacketType, Properties,
     PropertyId, PropertyOwner, ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError,
     TopicName,
-    packet::{Body, check_v311_properties, fits},
+    packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
     text::{check, check_topic_name},
     wire::{Context, Put, Reader},
 };
@@ -254,21 +254,21 @@ impl<B: Storage> Body for Connect<B> {
         fits(len)
     }
 
-    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
-        let put_properties = |properties: &Properties<B>, out: &mut _| {
-            if version == ProtocolVersion::V5 {
-                Put::varint(out, properties.as_bytes().len() as u32);
-                Put::slice(out, properties.as_bytes());
-            }
-        };
+    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
+        put_fixed_header(self.first_byte(), body, out);
+        let v5 = version == ProtocolVersion::V5;
         out.binary(NAME);
         out.u8(version.level());
         out.u8(self.flags());
         out.u16(self.keep_alive);
-        put_properties(&self.properties, out);
+        if v5 {
+            put_properties(&self.properties, out);
+        }
         out.binary(self.client_id.as_bytes());
         if let Some(Publication { message, .. }) = &self.will {
-            put_properties(&message.properties, out);
+            if v5 {
+                put_properties(&message.properties, out);
+            }
             out.binary(message.topic.as_bytes());
             out.binary(message.payload.as_ref());
         }
