@@ -17,7 +17,14 @@ const OPERATIONS: [&str; 4] = ["header", "borrowed", "owned", "encode"];
 const RUNS: usize = 1000;
 
 /// What these may cost at most.
-const BUDGETS: [(&str, &str, u64); 0] = [];
+const BUDGETS: [(&str, &str, u64); 6] = [
+    ("borrowed", "publish_64B_qos0_v4", 250),
+    ("owned", "publish_64B_qos0_v4", 430),
+    ("encode", "publish_64B_qos0_v4", 160),
+    ("borrowed", "puback_v4", 155),
+    ("owned", "puback_v4", 225),
+    ("encode", "puback_v4", 115),
+];
 
 fn main() {
     let args: Vec<_> = env::args().skip(1).filter(|arg| arg != "--bench").collect();

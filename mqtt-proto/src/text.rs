@@ -169,15 +169,21 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), StringError> {
 /// As [`check`], and free of wildcards: a topic name of any length.
 #[inline]
 pub(crate) fn check_topic_name(bytes: &[u8]) -> Result<(), StringError> {
-    let plain = |byte: u8| byte.wrapping_sub(1) < 0x7f && byte != b'#' && byte != b'+';
-    if all_words(bytes, plain_topic_word, plain) {
-        return Ok(());
-    }
+    if is_plain_name(bytes) { Ok(()) } else { check_topic_name_slow(bytes) }
+}
+
+#[cold]
+fn check_topic_name_slow(bytes: &[u8]) -> Result<(), StringError> {
     check_slow(bytes)?;
-    if bytes.iter().any(|&byte| byte == b'#' || byte == b'+') {
-        return Err(StringError::Wildcard);
-    }
-    Ok(())
+    let wildcard = bytes.iter().any(|&byte| byte == b'#' || byte == b'+');
+    if wildcard { Err(StringError::Wildcard) } else { Ok(()) }
+}
+
+/// Whether there is nothing but ASCII, no U+0000 and no wildcard.
+#[inline]
+pub(crate) fn is_plain_name(bytes: &[u8]) -> bool {
+    let plain = |byte: u8| byte.wrapping_sub(1) < 0x7f && byte != b'#' && byte != b'+';
+    all_words(bytes, plain_topic_word, plain)
 }
 
 #[cold]

@@ -306,6 +306,11 @@ pub(crate) trait Put {
         if value <= 0x7f {
             return self.u8(value as u8);
         }
+        self.long_varint(value);
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self, value: u32) {
         let (bytes, len) = varint(value);
         self.slice(&bytes[..len]);
     }
@@ -320,7 +325,7 @@ pub(crate) trait Put {
 
 /// A fixed header and the number that comes first in most bodies. Most packets are short, and then all of it is one
 /// write of a size that the compiler knows.
-#[inline]
+#[inline(always)]
 pub(crate) fn put_header_and_u16(first: u8, remaining: u32, number: u16, out: &mut impl Put) {
     let [high, low] = number.to_be_bytes();
     if remaining <= 0x7f {
