@@ -28,6 +28,9 @@ fn main() -> Result<()> {
         receive(messages, &args)?;
         Ok(publisher.join().map_err(|_| "the publisher panicked")??)
     })?;
+    // What was received last is acknowledged before this program ends.
+    subscriber.disconnect()?;
+    publisher.disconnect()?;
     println!("done");
     Ok(())
 }

@@ -27,6 +27,9 @@ async fn main() -> Result<()> {
     }
     let (publisher, _) = Client::connect(&args.url, args.options("pub")).await?;
     tokio::try_join!(publish(&publisher, &args), receive(messages, &args))?;
+    // What was received last is acknowledged before this program ends.
+    subscriber.disconnect().await?;
+    publisher.disconnect().await?;
     println!("done");
     Ok(())
 }
