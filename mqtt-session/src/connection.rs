@@ -33,6 +33,8 @@ pub(crate) struct Connection {
     /// What waits for a peer that does not read: QoS 0 is refused above it, QoS 1 and 2 wait in the
     /// session.
     transmit_limit: usize,
+    /// By how much the last message passed it.
+    excess: usize,
     /// How many PUBLISH of QoS 1 and 2 this side takes at a time, and those it has not answered for
     /// good.
     receive_maximum: u16,
@@ -41,6 +43,10 @@ pub(crate) struct Connection {
     pub(crate) last_received: Instant,
     pub(crate) last_sent: Instant,
 }
+
+/// The answers to 4,096 messages: those that a peer may have open at a time should fit, or it could
+/// wait for an answer that waits for the peer to read.
+const LEAST_ROOM_FOR_ANSWERS: usize = 16 * 1024;
 
 /// What this side announced, or would announce if the version had words for it.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +69,7 @@ impl Connection {
             peer_retain_available: true,
             // With 0 nothing could ever be sent.
             transmit_limit: limits.transmit_limit.max(1),
+            excess: 0,
             receive_maximum: limits.receive_maximum,
             unanswered: PacketIdSet::new(),
             aliases: Aliases { names: BTreeMap::new(), maximum: limits.topic_alias_maximum },
@@ -86,11 +93,18 @@ impl Connection {
         self.transmit.len() < self.transmit_limit
     }
 
-    /// Whether the answers to more input would still find room. They may take as much as the
-    /// messages: if messages alone could stop the reading, two sides that both send much would wait
-    /// for each other.
-    pub(crate) const fn wants_input(&self) -> bool {
-        self.transmit.len() < self.transmit_limit.saturating_mul(2)
+    /// Whether the answers to more input would still find room, which is theirs alone: if messages
+    /// could stop the reading, two sides that both send much would wait for each other.
+    pub(crate) fn wants_input(&self) -> bool {
+        let messages = self.transmit_limit.saturating_add(self.excess);
+        let answers = self.transmit_limit.max(LEAST_ROOM_FOR_ANSWERS);
+        self.transmit.len() < messages.saturating_add(answers)
+    }
+
+    /// A message was appended; none is above the limit, but it may have been passed by this one.
+    fn message_appended(&mut self, now: Instant) {
+        self.last_sent = now;
+        self.excess = self.transmit.len().saturating_sub(self.transmit_limit);
     }
 
     /// The size of the packet, if the peer takes it.
@@ -331,7 +345,7 @@ impl Connection {
         if !fits || publish.encode(self.version, self.transmit.sink()).is_err() {
             return Some(Outcome::TooLarge);
         }
-        self.last_sent = now;
+        self.message_appended(now);
         None
     }
 
@@ -347,8 +361,9 @@ impl Connection {
         if !self.has_room() {
             return Err(PublishError::TransmitFull);
         }
-        self.last_sent = now;
-        Ok(publish.encode(self.version, self.transmit.sink())?)
+        publish.encode(self.version, self.transmit.sink())?;
+        self.message_appended(now);
+        Ok(())
     }
 
     /// That a message can be said in this version and is not too large for the peer.

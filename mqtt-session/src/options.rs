@@ -176,7 +176,8 @@ impl ClientOptions {
     }
 
     /// How many bytes wait for a server that does not read; 256 KiB by default. Above it QoS 0 is
-    /// refused, and QoS 1 and 2 wait unencoded. One packet may exceed it.
+    /// refused, and QoS 1 and 2 wait unencoded. One packet may exceed it, and the answers to what
+    /// the server sends may take as much again, at least 16 KiB.
     #[must_use]
     pub const fn max_transmit(mut self, bytes: usize) -> Self {
         self.max_transmit = bytes;

@@ -13,7 +13,7 @@ use mqtt_proto::{
 
 use crate::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
-    connection::{Connection, Limits, for_version},
+    connection::{Connection, Limits, check_alias, for_version},
 };
 
 /// The server's side of one network connection, from its first byte to its last.
@@ -81,7 +81,8 @@ pub struct ServerConfig {
     /// only limit in 3.1.1.
     pub max_in_flight: u16,
     /// How many bytes wait for a client that does not read; 256 KiB by default. Above it QoS 0 is
-    /// dropped, and QoS 1 and 2 wait in the session. One packet may exceed it.
+    /// dropped, and QoS 1 and 2 wait in the session. One packet may exceed it, and the answers to
+    /// what the client sends may take as much again, at least 16 KiB.
     pub max_transmit: usize,
 }
 
@@ -364,6 +365,7 @@ impl Server {
             return Err(PublishError::NotConnected);
         }
         let now = self.advance(now);
+        check_alias(message)?;
         let message = for_version(self.connection.version, message.as_ref());
         self.connection.send_at_most_once(now, retain, &message)
     }

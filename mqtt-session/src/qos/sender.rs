@@ -366,3 +366,202 @@ const fn id_of(at: Link) -> PacketId {
 const fn index_of(id: PacketId) -> Link {
     id.get() - 1
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{collections::BTreeMap, vec::Vec};
+
+    use mqtt_proto::TopicName;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: u16 = 12;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Accept(bool),
+        Request,
+        Answer(u16),
+        Send,
+        Drop,
+        Ack(u16, AckInput),
+        Connect(u16),
+        Cancel,
+        Lose,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let id = || 1..=LIMIT;
+        let input = prop::sample::select(AckInput::ALL.to_vec());
+        prop_oneof![
+            6 => any::<bool>().prop_map(Step::Accept),
+            1 => Just(Step::Request),
+            1 => id().prop_map(Step::Answer),
+            8 => Just(Step::Send),
+            1 => Just(Step::Drop),
+            12 => (id(), input).prop_map(|(id, input)| Step::Ack(id, input)),
+            1 => (1..6u16).prop_map(Step::Connect),
+            1 => Just(Step::Cancel),
+            1 => Just(Step::Lose),
+        ]
+    }
+
+    /// The same with a plain list of messages, and a set of flags for each.
+    #[derive(Default)]
+    struct Model {
+        /// Identifier, whether QoS 2, sent on any connection, sent on this one.
+        messages: Vec<(u16, bool, bool, bool)>,
+        /// Identifier, whether its PUBLISH was sent on this connection.
+        releases: Vec<(u16, bool)>,
+        requests: BTreeMap<u16, u32>,
+        window: u16,
+    }
+
+    impl Model {
+        fn taken(&self) -> usize {
+            self.messages.len() + self.releases.len() + self.requests.len()
+        }
+
+        fn in_flight(&self) -> usize {
+            self.messages.iter().filter(|message| message.3).count()
+                + self.releases.iter().filter(|release| release.1).count()
+        }
+
+        /// Where in `messages` the next one is.
+        fn next(&self) -> Option<usize> {
+            let free = self.in_flight() < self.window.into();
+            self.messages.iter().position(|message| !message.3).filter(|_| free)
+        }
+
+        fn is_open(&self, id: u16) -> bool {
+            self.messages.iter().any(|message| message.0 == id)
+                || self.releases.iter().any(|release| release.0 == id)
+                || self.requests.contains_key(&id)
+        }
+
+        fn ack(&mut self, id: u16, input: AckInput) -> SendStep {
+            let message = self.messages.iter().position(|message| message.0 == id && message.2);
+            let release = self.releases.iter().position(|release| release.0 == id);
+            let state = match (message, release) {
+                (Some(at), _) if self.messages[at].1 => Some(SendState::AwaitPubRec),
+                (Some(_), _) => Some(SendState::AwaitPubAck),
+                (None, Some(_)) => Some(SendState::AwaitPubComp),
+                (None, None) => None,
+            };
+            let step = on_ack(state, input);
+            match (step, message, release) {
+                (SendStep::Finish, Some(at), _) => drop(self.messages.remove(at)),
+                (SendStep::Finish, None, Some(at)) => drop(self.releases.remove(at)),
+                (SendStep::Release, Some(at), _) => {
+                    let (id, _, _, now) = self.messages.remove(at);
+                    self.releases.push((id, now));
+                }
+                _ => {}
+            }
+            step
+        }
+
+        fn check(&self, sender: &Sender) {
+            let ids = |ids: &mut dyn Iterator<Item = u16>| ids.collect::<Vec<_>>();
+            assert_eq!(usize::from(sender.taken()), self.taken());
+            assert_eq!(usize::from(sender.quota() + self.in_flight() as u16), self.window.into());
+            assert_eq!(
+                ids(&mut sender.releases().map(PacketId::get)),
+                ids(&mut self.releases.iter().map(|release| release.0))
+            );
+            assert_eq!(
+                ids(&mut sender.waiting().map(|(id, _)| id.get())),
+                ids(&mut self.messages.iter().filter(|message| !message.2).map(|m| m.0))
+            );
+            let next = self.next().map(|at| (self.messages[at].0, self.messages[at].2));
+            assert_eq!(sender.peek().map(|next| (next.id.get(), next.dup)), next);
+        }
+    }
+
+    fn message(qos_2: bool) -> Publication<Bytes> {
+        let topic = TopicName::try_from("t").expect("a topic name");
+        let qos = if qos_2 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        Publication::new(topic, Bytes::new()).with_qos(qos)
+    }
+
+    fn apply(sender: &mut Sender, model: &mut Model, step: &Step) {
+        match *step {
+            Step::Accept(qos_2) => match sender.accept(Instant::ZERO, message(qos_2)) {
+                None => assert_eq!(model.taken(), LIMIT.into()),
+                Some(id) => {
+                    assert!(!model.is_open(id.get()), "{id} is open");
+                    model.messages.push((id.get(), qos_2, false, false));
+                }
+            },
+            Step::Request => match sender.accept_request(PacketType::SubAck, 7) {
+                None => assert_eq!(model.taken(), LIMIT.into()),
+                Some(id) => {
+                    assert!(!model.is_open(id.get()), "{id} is open");
+                    model.requests.insert(id.get(), 7);
+                }
+            },
+            Step::Answer(id) => {
+                let id = PacketId::new(id).expect("not 0");
+                assert_eq!(sender.finish_request(id, PacketType::UnsubAck), None);
+                let answered = sender.finish_request(id, PacketType::SubAck);
+                assert_eq!(answered, model.requests.remove(&id.get()));
+            }
+            Step::Send => {
+                if let Some(at) = model.next() {
+                    sender.sent();
+                    (model.messages[at].2, model.messages[at].3) = (true, true);
+                }
+            }
+            Step::Drop => {
+                if let Some(at) = model.next() {
+                    sender.drop_unsent();
+                    model.messages.remove(at);
+                }
+            }
+            Step::Ack(id, input) => {
+                let step = sender.on_ack(PacketId::new(id).expect("not 0"), input);
+                assert_eq!(step, model.ack(id, input));
+            }
+            Step::Connect(window) => {
+                sender.connect(window);
+                model.window = window;
+                model.messages.iter_mut().for_each(|message| message.3 = false);
+                model.releases.iter_mut().for_each(|release| release.1 = false);
+            }
+            Step::Cancel => {
+                let mut cancelled = Vec::new();
+                sender.cancel_requests(|id| cancelled.push(id.get()));
+                let requests = core::mem::take(&mut model.requests);
+                assert_eq!(cancelled, requests.into_keys().collect::<Vec<_>>());
+            }
+            Step::Lose => {
+                let mut lost = Vec::new();
+                sender.lose_session(|id| lost.push(id.get()));
+                let sent = model.messages.iter().filter(|message| message.2).map(|m| m.0);
+                let expected: Vec<_> = model.releases.iter().map(|r| r.0).chain(sent).collect();
+                assert_eq!(lost, expected);
+                model.releases.clear();
+                model.messages.retain(|message| !message.2);
+                // A session is only lost between two connections.
+                sender.connect(model.window);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_a_list_of_flags(steps in prop::collection::vec(step(), 0..300)) {
+            let (mut sender, mut model) = (Sender::new(LIMIT), Model::default());
+            for step in &steps {
+                apply(&mut sender, &mut model, step);
+                model.check(&sender);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_is_as_small_as_its_doc_says() {
+        assert!(size_of::<Slot>() <= 152, "{}", size_of::<Slot>());
+    }
+}
