@@ -65,7 +65,8 @@ impl Decoder {
         self.version
     }
 
-    /// The fixed header at the start of `src`. Everything that can be refused without the rest of the packet is.
+    /// The fixed header at the start of `src`. What type, flags and length show to be wrong is refused as soon as they
+    /// are there, and for the same reason however few bytes come at a time.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -74,17 +75,7 @@ impl Decoder {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        match FrameHeader::parse(src, self.max_packet_size).and_then(|status| {
-            if let Status::Ready(header) = &status {
-                self.check_header(header)?;
-            } else if let Some(&first) = src.first() {
-                self.check_type(first >> 4)?;
-            }
-            Ok(status)
-        }) {
-            Err(error) => Err(self.fail(error)),
-            ok => ok,
-        }
+        self.parse_header(src).map_err(|error| self.fail(error))
     }
 
     /// The packet at the start of `src` and its size in bytes, borrowed: nothing is allocated.
@@ -142,6 +133,8 @@ impl Decoder {
             Ok(packet) => {
                 if let Packet::Connect(connect) = &packet {
                     self.version = Some(connect.version);
+                    // Not checked while the version was unknown.
+                    self.check_minimal(&header).map_err(|error| self.fail(error))?;
                 }
                 Ok(packet)
             }
@@ -150,9 +143,20 @@ impl Decoder {
     }
 
     #[inline]
-    fn check_header(&self, header: &FrameHeader) -> Result<(), DecodeError> {
-        self.check_type(header.packet_type as u8)?;
-        // [MQTT-1.5.5-1]; 3.1.1 does not ask for the shortest form.
+    fn parse_header(&self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
+        if let Some(&first) = src.first() {
+            self.check_type(first >> 4)?;
+        }
+        let status = FrameHeader::parse(src, self.max_packet_size)?;
+        if let Status::Ready(header) = &status {
+            self.check_minimal(header)?;
+        }
+        Ok(status)
+    }
+
+    /// [MQTT-1.5.5-1]; 3.1.1 does not ask for the shortest form.
+    #[inline]
+    fn check_minimal(&self, header: &FrameHeader) -> Result<(), DecodeError> {
         if !header.minimal && self.version == Some(ProtocolVersion::V5) {
             return Err(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1));
         }

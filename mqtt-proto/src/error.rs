@@ -51,7 +51,7 @@ pub enum DecodeErrorKind {
     /// The low four bits of the first byte.
     #[error("the fixed header flags are not those of this packet type [MQTT-2.1.3-1]")]
     FixedHeaderFlags,
-    /// Both QoS bits set.
+    /// Both QoS bits set, in PUBLISH or in a will.
     #[error("QoS 3 does not exist [MQTT-3.3.1-4]")]
     QoS3,
     /// DUP with QoS 0.
@@ -126,6 +126,9 @@ pub enum DecodeErrorKind {
     /// SUBACK or UNSUBACK without a code.
     #[error("there is no reason code [section 3.9.3]")]
     NoReasonCode,
+    /// Both bits of the requested QoS set; unlike QoS 3 elsewhere, a Protocol Error in 5.0.
+    #[error("the requested QoS is 3 [section 3.8.3.1]")]
+    RequestedQoS3,
     /// Bits 6 and 7, in 3.1.1 bits 2 to 7.
     #[error("a reserved bit of the subscription options is set [MQTT-3.8.3-5]")]
     SubscriptionOptions,
@@ -178,6 +181,7 @@ impl DecodeErrorKind {
             Self::TopicNameEmpty
             | Self::NoTopicFilter
             | Self::NoReasonCode
+            | Self::RequestedQoS3
             | Self::RetainHandling
             | Self::NoLocalShared
             | Self::PropertyTwice(_)
@@ -215,6 +219,9 @@ pub enum EncodeError {
     /// No Local on a shared subscription.
     #[error("No Local is set on a shared subscription [MQTT-3.8.3-4]")]
     NoLocalShared,
+    /// A filter of a 3.1.1 packet that 5.0 would take for a shared subscription.
+    #[error("a shared subscription is not $share/name/filter [MQTT-4.8.2-2]")]
+    SharedFilter,
     /// SUBSCRIBE or UNSUBSCRIBE without a filter.
     #[error("there is no topic filter [MQTT-3.8.3-2]")]
     NoTopicFilter,

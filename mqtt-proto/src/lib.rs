@@ -39,6 +39,8 @@ extern crate std;
 mod decoder;
 mod error;
 mod frame;
+#[cfg(all(feature = "bytes", any(test, feature = "fuzzing")))]
+pub mod fuzzing;
 mod id;
 mod list;
 mod message;

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::{
     DecodeErrorKind, EncodeError, PacketType, ProtocolVersion, ReasonCode, Role, Storage,
-    StringError, SubscriptionOptions, TopicFilter,
+    SubscriptionOptions, TopicFilter,
     topic::{check_filter, check_share},
     wire::{Context, Cursor, Reader},
 };
@@ -22,22 +22,32 @@ pub struct UnsubscribeFilters<B>(B);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReasonCodes<B>(B);
 
-fn checked_filter(
-    cursor: &mut Cursor<'_>,
+fn checked_filter<'a>(
+    cursor: &mut Cursor<'a>,
     version: ProtocolVersion,
-) -> Result<(), DecodeErrorKind> {
+) -> Result<TopicFilter<&'a [u8]>, DecodeErrorKind> {
     let at = cursor.position();
     let filter = cursor.binary()?;
-    check_filter(filter)
-        .and_then(|()| match version {
-            // 3.1.1 has no shared subscriptions, so there every such text is a filter.
-            ProtocolVersion::V311 => Ok(()),
-            ProtocolVersion::V5 => check_share(filter),
-        })
-        .map_err(|error| {
-            cursor.seek(at);
-            StringError::in_topic_filter(error)
-        })
+    let checked = match version {
+        // 3.1.1 has no shared subscriptions, so there every such text is a filter.
+        ProtocolVersion::V311 => check_filter(filter),
+        ProtocolVersion::V5 => check_share(filter).and_then(|()| check_filter(filter)),
+    };
+    match checked {
+        Ok(()) => Ok(TopicFilter::new_unchecked(filter)),
+        Err(error) => cursor.refuse(at, error.in_topic_filter()),
+    }
+}
+
+/// That what came from a 3.1.1 packet, where `$share/` means nothing, may go into one of 5.0.
+fn check_shares<'a>(
+    mut filters: impl Iterator<Item = TopicFilter<&'a [u8]>>,
+) -> Result<(), EncodeError> {
+    if filters.all(|filter| check_share(filter.into_inner()).is_ok()) {
+        Ok(())
+    } else {
+        Err(EncodeError::SharedFilter)
+    }
 }
 
 fn next_filter<'a>(cursor: &mut Cursor<'a>) -> Option<TopicFilter<&'a [u8]>> {
@@ -55,11 +65,15 @@ impl<B: Storage> SubscribeFilters<B> {
             return Err(DecodeErrorKind::NoTopicFilter);
         }
         while !cursor.is_empty() {
-            let mut filter = cursor.clone();
-            checked_filter(cursor, context.version)?;
-            let options = SubscriptionOptions::from_byte(cursor.u8()?, context.version)?;
-            if options.no_local && next_filter(&mut filter).is_some_and(|f| f.shared().is_some()) {
-                return Err(DecodeErrorKind::NoLocalShared);
+            let filter = checked_filter(cursor, context.version)?;
+            let at = cursor.position();
+            match SubscriptionOptions::from_byte(cursor.u8()?, context.version) {
+                // [MQTT-3.8.3-4]
+                Ok(options) if options.no_local && filter.shared().is_some() => {
+                    return cursor.refuse(at, DecodeErrorKind::NoLocalShared);
+                }
+                Ok(_) => {}
+                Err(error) => return cursor.refuse(at, error),
             }
         }
         Ok(Self(reader.since(start)))
@@ -76,13 +90,13 @@ impl<B: Storage> SubscribeFilters<B> {
     }
 
     pub(crate) fn check(&self, version: ProtocolVersion) -> Result<(), EncodeError> {
-        if version == ProtocolVersion::V311 {
-            let qos_only = |(_, options): (_, SubscriptionOptions)| options.to_byte() < 4;
-            if !self.iter().all(qos_only) {
-                return Err(EncodeError::NotInV311("a subscription option beside the QoS"));
+        match version {
+            ProtocolVersion::V311 if self.iter().any(|(_, options)| options.to_byte() > 3) => {
+                Err(EncodeError::NotInV311("a subscription option beside the QoS"))
             }
+            ProtocolVersion::V311 => Ok(()),
+            ProtocolVersion::V5 => check_shares(self.iter().map(|(filter, _)| filter)),
         }
-        Ok(())
     }
 }
 
@@ -106,6 +120,13 @@ impl<B: Storage> UnsubscribeFilters<B> {
         let mut cursor = Cursor::new(self.0.as_ref());
         core::iter::from_fn(move || next_filter(&mut cursor))
     }
+
+    pub(crate) fn check(&self, version: ProtocolVersion) -> Result<(), EncodeError> {
+        match version {
+            ProtocolVersion::V311 => Ok(()),
+            ProtocolVersion::V5 => check_shares(self.iter()),
+        }
+    }
 }
 
 impl<B: Storage> ReasonCodes<B> {
@@ -119,14 +140,7 @@ impl<B: Storage> ReasonCodes<B> {
             return Err(DecodeErrorKind::NoReasonCode);
         }
         while !reader.cursor.is_empty() {
-            let code = reader.reason(packet, context)?;
-            // [3.1.1 MQTT-3.9.3-2]
-            if context.version == ProtocolVersion::V311
-                && code.is_error()
-                && code != ReasonCode::UNSPECIFIED_ERROR
-            {
-                return Err(DecodeErrorKind::ReasonCode(code.get()));
-            }
+            reader.reason(packet, context)?;
         }
         Ok(Self(reader.since(start)))
     }

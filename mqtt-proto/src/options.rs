@@ -61,7 +61,7 @@ impl SubscriptionOptions {
             return Err(DecodeErrorKind::SubscriptionOptions);
         }
         let Some(qos) = QoS::from_bits(byte & 3) else {
-            return Err(DecodeErrorKind::QoS3);
+            return Err(DecodeErrorKind::RequestedQoS3);
         };
         let retain_handling = match byte >> 4 {
             0 => RetainHandling::Send,

@@ -61,6 +61,7 @@ macro_rules! dispatch {
         }
     }};
 }
+
 /// A Control Packet of either version. `B` is where its text and bytes live: [`PacketRef`] borrows them from the
 /// buffer they were read from, `Packet<Bytes>` shares that buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +107,26 @@ impl<B: Storage> Packet<B> {
             Self::PingResp => PacketType::PingResp,
             Self::Disconnect(_) => PacketType::Disconnect,
             Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// The property list of those packets that have one in 5.0; that of a will is with the will.
+    #[must_use]
+    pub const fn properties(&self) -> Option<&Properties<B>> {
+        match self {
+            Self::Connect(packet) => Some(&packet.properties),
+            Self::ConnAck(packet) => Some(&packet.properties),
+            Self::Publish(packet) => Some(&packet.message.properties),
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => {
+                Some(&ack.properties)
+            }
+            Self::Subscribe(packet) => Some(&packet.properties),
+            Self::SubAck(packet) => Some(&packet.properties),
+            Self::Unsubscribe(packet) => Some(&packet.properties),
+            Self::UnsubAck(packet) => Some(&packet.properties),
+            Self::PingReq | Self::PingResp => None,
+            Self::Disconnect(packet) => Some(&packet.properties),
+            Self::Auth(packet) => Some(&packet.properties),
         }
     }
 
@@ -251,10 +272,6 @@ fn decode_connect<B: Storage>(
         return Err(DecodeErrorKind::ConnectExpected);
     }
     let packet = Connect::decode(reader, context.map(|context| context.version))?;
-    if packet.version == ProtocolVersion::V5 && !header.minimal {
-        reader.cursor.seek(0);
-        return Err(DecodeErrorKind::VarIntNotMinimal);
-    }
     // [MQTT-3.1.4-1]
     if reader.cursor.is_empty() {
         Ok(Packet::Connect(packet))

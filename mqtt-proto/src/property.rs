@@ -4,33 +4,20 @@
 //! demand. Nothing is allocated for it, and forwarding it is a copy, which is what [MQTT-3.3.2-17] and
 //! [MQTT-3.3.2-18] ask for.
 
+#[cfg(feature = "bytes")]
+mod builder;
+mod value;
+
 use core::fmt;
 
+use self::value::{Kind, Value, Values};
 use crate::{
-    DecodeErrorKind, EncodeError, PacketType, Role, Storage, StringError,
-    text::{self, utf8},
+    DecodeErrorKind, EncodeError, PacketType, Role, Storage,
     wire::{self, Cursor},
 };
 
-/// How a value is written, section 2.2.2.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// One byte, 0 or 1.
-    Flag,
-    TwoByte,
-    /// Two bytes, not 0.
-    NonZeroTwoByte,
-    FourByte,
-    /// Four bytes, not 0.
-    NonZeroFourByte,
-    /// A variable byte integer, not 0.
-    NonZeroVarInt,
-    Binary,
-    Text,
-    /// A string without wildcards.
-    Topic,
-    Pair,
-}
+#[cfg(feature = "bytes")]
+pub use builder::{PropertiesBuilder, PropertyError};
 
 /// Whose list it is: a packet's, or the Will Properties inside CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +34,11 @@ impl PropertyOwner {
             Self::Packet(packet) => packet.bit(),
             Self::Will => WILL,
         }
+    }
+
+    /// Whether several Subscription Identifiers may be in the list [section 3.3.2.3.8].
+    const fn may_repeat_identifiers(self) -> bool {
+        matches!(self, Self::Packet(PacketType::Publish))
     }
 
     /// The properties that `sender` may put into this list; `None` for either.
@@ -125,6 +117,7 @@ macro_rules! properties {
                 }
             }
 
+            #[cfg(feature = "bytes")]
             fn value(self) -> Value<'a> {
                 match self {
                     $(Self::$name(value) => value.into(),)*
@@ -148,6 +141,7 @@ macro_rules! properties {
     };
     // The two properties that may occur more than once have iterators of their own.
     (@getters $($(#[$doc:meta])* $name:ident($value:ty) $getter:ident;)*) => {
+        #[allow(clippy::needless_lifetimes, reason = "the type of the value may name it")]
         impl<B: Storage> Properties<B> {
             $($(#[$doc])*
             ///
@@ -316,8 +310,7 @@ impl<B: Storage> Properties<B> {
 
     /// All properties, in their order.
     pub fn iter(&self) -> impl Iterator<Item = Property<'_>> {
-        Values { cursor: Cursor::new(self.block.as_ref()) }
-            .map(|(id, value)| Property::from_value(id, value))
+        Values::new(self.block.as_ref()).map(|(id, value)| Property::from_value(id, value))
     }
 
     /// All user properties, in their order.
@@ -332,7 +325,7 @@ impl<B: Storage> Properties<B> {
     pub fn subscription_identifiers(&self) -> impl Iterator<Item = u32> {
         let present = self.set.contains(PropertyId::SubscriptionIdentifier);
         let block = if present { self.block.as_ref() } else { &[] };
-        Values { cursor: Cursor::new(block) }.filter_map(|(id, value)| match (id, value) {
+        Values::new(block).filter_map(|(id, value)| match (id, value) {
             (PropertyId::SubscriptionIdentifier, Value::Number(number)) => Some(number),
             _ => None,
         })
@@ -343,6 +336,9 @@ impl<B: Storage> Properties<B> {
     /// # Errors
     /// What is wrong with it: an identifier unknown or not allowed here, a property twice, an illegal value.
     pub fn from_wire(block: B, owner: PropertyOwner) -> Result<Self, DecodeErrorKind> {
+        if block.as_ref().len() > wire::MAX_VARINT as usize {
+            return Err(DecodeErrorKind::VarIntTooLong);
+        }
         let set = check(&mut Cursor::new(block.as_ref()), owner.allowed(None), owner)?;
         Ok(Self { block, set })
     }
@@ -359,7 +355,7 @@ impl<B: Storage> Properties<B> {
         if !self.set.contains(wanted) {
             return None;
         }
-        Values { cursor: Cursor::new(self.block.as_ref()) }
+        Values::new(self.block.as_ref())
             .find(|&(id, _)| id == wanted)
             .map(|(id, value)| Property::from_value(id, value))
     }
@@ -368,7 +364,7 @@ impl<B: Storage> Properties<B> {
     #[inline]
     pub(crate) fn check_owner(&self, owner: PropertyOwner) -> Result<(), EncodeError> {
         let mut allowed = owner.allowed(None).0;
-        if matches!(owner, PropertyOwner::Packet(PacketType::Publish)) {
+        if owner.may_repeat_identifiers() {
             allowed |= PropertySet::MANY_SUBSCRIPTION_IDENTIFIERS;
         }
         if self.set.0 & !allowed == 0 {
@@ -382,9 +378,9 @@ impl<B: Storage> Properties<B> {
 
     /// The list and its length prefix.
     #[inline]
-    pub(crate) fn encoded_len(&self) -> u32 {
-        let len = self.block.as_ref().len() as u32;
-        wire::varint_len(len) + len
+    pub(crate) fn encoded_len(&self) -> usize {
+        let len = self.block.as_ref().len();
+        wire::varint_len(len as u32) as usize + len
     }
 }
 
@@ -430,234 +426,6 @@ impl Properties<bytes::Bytes> {
     }
 }
 
-/// Writes a property list. Which packet it is for is checked when that packet is encoded.
-#[cfg(feature = "bytes")]
-#[derive(Clone, Debug, Default)]
-pub struct PropertiesBuilder {
-    block: alloc::vec::Vec<u8>,
-    set: PropertySet,
-}
-
-#[cfg(feature = "bytes")]
-impl PropertiesBuilder {
-    /// An empty list; allocates with the first property.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { block: alloc::vec::Vec::new(), set: PropertySet::EMPTY }
-    }
-
-    /// Adds a property at the end.
-    ///
-    /// # Errors
-    /// [`PropertyError`]; the list is unchanged.
-    pub fn push(&mut self, property: Property<'_>) -> Result<&mut Self, PropertyError> {
-        let id = property.id();
-        let before = (self.block.len(), self.set);
-        self.block.push(id as u8);
-        let written = property.value().write(id, &mut self.block);
-        let set = written.and_then(|()| note(self.set, id).ok_or(PropertyError::Twice(id)));
-        match set {
-            Ok(set) if self.block.len() <= wire::MAX_VARINT as usize => {
-                self.set = set;
-                Ok(self)
-            }
-            other => {
-                self.block.truncate(before.0);
-                Err(other.err().unwrap_or(PropertyError::TooLong(id)))
-            }
-        }
-    }
-
-    /// The list.
-    #[must_use]
-    pub fn build(self) -> Properties<bytes::Bytes> {
-        Properties { block: self.block.into(), set: self.set }
-    }
-}
-
-/// Why a property cannot be written. Always the caller's fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum PropertyError {
-    /// Only User Property, and Subscription Identifier in PUBLISH, may occur again.
-    #[error("property {0:?} is already in the list [section 2.2.2]")]
-    Twice(PropertyId),
-    /// 0 where 1 is the least, or above 268,435,455.
-    #[error("the value of property {0:?} is out of range [section 2.2.2.2]")]
-    Value(PropertyId),
-    /// A string that MQTT cannot carry.
-    #[error("the text of property {0:?} is {1}")]
-    Text(PropertyId, StringError),
-    /// More than 65,535 bytes in one property, or 268,435,455 in the list.
-    #[error("property {0:?} is too long")]
-    TooLong(PropertyId),
-}
-
-/// A value by its shape on the wire.
-#[derive(Clone, Copy)]
-enum Value<'a> {
-    Number(u32),
-    Binary(&'a [u8]),
-    Pair(&'a [u8], &'a [u8]),
-}
-
-impl From<Value<'_>> for bool {
-    fn from(value: Value<'_>) -> Self {
-        matches!(value, Value::Number(1))
-    }
-}
-
-impl From<Value<'_>> for u16 {
-    fn from(value: Value<'_>) -> Self {
-        u32::from(value) as Self
-    }
-}
-
-impl From<Value<'_>> for u32 {
-    fn from(value: Value<'_>) -> Self {
-        if let Value::Number(number) = value { number } else { 0 }
-    }
-}
-
-impl<'a> From<Value<'a>> for &'a [u8] {
-    fn from(value: Value<'a>) -> Self {
-        if let Value::Binary(bytes) = value { bytes } else { &[] }
-    }
-}
-
-impl<'a> From<Value<'a>> for &'a str {
-    fn from(value: Value<'a>) -> Self {
-        utf8(value.into())
-    }
-}
-
-impl<'a> From<Value<'a>> for (&'a str, &'a str) {
-    fn from(value: Value<'a>) -> Self {
-        if let Value::Pair(name, value) = value { (utf8(name), utf8(value)) } else { ("", "") }
-    }
-}
-
-impl From<bool> for Value<'_> {
-    fn from(flag: bool) -> Self {
-        Self::Number(flag.into())
-    }
-}
-
-impl From<u16> for Value<'_> {
-    fn from(number: u16) -> Self {
-        Self::Number(number.into())
-    }
-}
-
-impl From<u32> for Value<'_> {
-    fn from(number: u32) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl<'a> From<&'a [u8]> for Value<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Self::Binary(bytes)
-    }
-}
-
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::Binary(text.as_bytes())
-    }
-}
-
-impl<'a> From<(&'a str, &'a str)> for Value<'a> {
-    fn from((name, value): (&'a str, &'a str)) -> Self {
-        Self::Pair(name.as_bytes(), value.as_bytes())
-    }
-}
-
-impl<'a> Value<'a> {
-    /// Reads what follows the identifier, checking lengths only.
-    #[inline]
-    fn read(kind: Kind, cursor: &mut Cursor<'a>) -> Result<Self, DecodeErrorKind> {
-        Ok(match kind {
-            Kind::Flag => Self::Number(cursor.u8()?.into()),
-            Kind::TwoByte | Kind::NonZeroTwoByte => Self::Number(cursor.u16()?.into()),
-            Kind::FourByte | Kind::NonZeroFourByte => Self::Number(cursor.u32()?),
-            Kind::NonZeroVarInt => Self::Number(cursor.varint()?),
-            Kind::Binary | Kind::Text | Kind::Topic => Self::Binary(cursor.binary()?),
-            Kind::Pair => Self::Pair(cursor.binary()?, cursor.binary()?),
-        })
-    }
-
-    /// That the value is in the range of its property.
-    #[inline]
-    fn check(self, id: PropertyId) -> Result<(), DecodeErrorKind> {
-        match (id.kind(), self) {
-            (Kind::Flag, Self::Number(number)) if number > 1 => {
-                Err(DecodeErrorKind::PropertyValue(id))
-            }
-            (
-                Kind::NonZeroTwoByte | Kind::NonZeroFourByte | Kind::NonZeroVarInt,
-                Self::Number(0),
-            ) => Err(DecodeErrorKind::PropertyValue(id)),
-            (Kind::Text, Self::Binary(bytes)) => text::check(bytes).map_err(StringError::in_string),
-            // [MQTT-3.3.2-14]
-            (Kind::Topic, Self::Binary(bytes)) => {
-                text::check_topic_name(bytes).map_err(StringError::in_topic_name)
-            }
-            (Kind::Pair, Self::Pair(name, value)) => {
-                text::check(name).and_then(|()| text::check(value)).map_err(StringError::in_string)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    #[cfg(feature = "bytes")]
-    fn write(self, id: PropertyId, out: &mut alloc::vec::Vec<u8>) -> Result<(), PropertyError> {
-        let check_text = |bytes, topic| {
-            text::check_len(bytes)
-                .and_then(
-                    |()| if topic { text::check_topic_name(bytes) } else { text::check(bytes) },
-                )
-                .map_err(|error| PropertyError::Text(id, error))
-        };
-        let mut put = |bytes: &[u8]| {
-            let len = u16::try_from(bytes.len()).map_err(|_| PropertyError::TooLong(id))?;
-            out.extend_from_slice(&len.to_be_bytes());
-            out.extend_from_slice(bytes);
-            Ok(())
-        };
-        match (id.kind(), self) {
-            (Kind::Text, Self::Binary(bytes)) => check_text(bytes, false).and_then(|()| put(bytes)),
-            (Kind::Topic, Self::Binary(bytes)) => check_text(bytes, true).and_then(|()| put(bytes)),
-            (_, Self::Binary(bytes)) => put(bytes),
-            (_, Self::Pair(name, value)) => {
-                check_text(name, false)?;
-                check_text(value, false)?;
-                put(name)?;
-                put(value)
-            }
-            (kind, Self::Number(number)) => {
-                if self.check(id).is_err()
-                    || number > wire::MAX_VARINT && kind == Kind::NonZeroVarInt
-                {
-                    return Err(PropertyError::Value(id));
-                }
-                match kind {
-                    Kind::Flag => out.push(number as u8),
-                    Kind::TwoByte | Kind::NonZeroTwoByte => {
-                        out.extend_from_slice(&(number as u16).to_be_bytes());
-                    }
-                    Kind::NonZeroVarInt => {
-                        let (bytes, len) = wire::varint(number);
-                        out.extend_from_slice(&bytes[..len]);
-                    }
-                    _ => out.extend_from_slice(&number.to_be_bytes()),
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
 /// The set with `id`, or `None` if it may not occur again.
 #[inline]
 const fn note(set: PropertySet, id: PropertyId) -> Option<PropertySet> {
@@ -683,49 +451,34 @@ pub(crate) fn check(
     let mut set = PropertySet::EMPTY;
     while !cursor.is_empty() {
         let at = cursor.position();
-        let number = cursor.u8()?;
-        let Some(id) = PropertyId::new(number) else {
-            cursor.seek(at);
-            return Err(DecodeErrorKind::PropertyUnknown(number));
-        };
-        let once = if allowed.contains(id) {
-            note(set, id).ok_or(DecodeErrorKind::PropertyTwice(id))
-        } else {
-            Err(DecodeErrorKind::PropertyNotAllowed(id))
-        };
-        let checked = once.and_then(|set| {
-            let value = Value::read(id.kind(), cursor).map_err(|error| match error {
-                DecodeErrorKind::UnexpectedEnd => DecodeErrorKind::PropertyLength,
-                error => error,
-            })?;
-            value.check(id)?;
-            Ok(set)
-        });
-        match checked {
+        match check_next(cursor, set, allowed, owner) {
             Ok(with) => set = with,
-            Err(error) => {
-                cursor.seek(at);
-                return Err(error);
-            }
+            Err(error) => return cursor.refuse(at, error),
         }
-    }
-    let many = set.0 & PropertySet::MANY_SUBSCRIPTION_IDENTIFIERS != 0;
-    if many && !matches!(owner, PropertyOwner::Packet(PacketType::Publish)) {
-        return Err(DecodeErrorKind::PropertyTwice(PropertyId::SubscriptionIdentifier));
     }
     Ok(set)
 }
 
-/// Walks a checked list.
-struct Values<'a> {
-    cursor: Cursor<'a>,
-}
-
-impl<'a> Iterator for Values<'a> {
-    type Item = (PropertyId, Value<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let id = PropertyId::new(self.cursor.u8().ok()?)?;
-        Some((id, Value::read(id.kind(), &mut self.cursor).ok()?))
+#[inline]
+fn check_next(
+    cursor: &mut Cursor<'_>,
+    set: PropertySet,
+    allowed: PropertySet,
+    owner: PropertyOwner,
+) -> Result<PropertySet, DecodeErrorKind> {
+    let number = cursor.u8()?;
+    let id = PropertyId::new(number).ok_or(DecodeErrorKind::PropertyUnknown(number))?;
+    if !allowed.contains(id) {
+        return Err(DecodeErrorKind::PropertyNotAllowed(id));
     }
+    let set = note(set, id).ok_or(DecodeErrorKind::PropertyTwice(id))?;
+    if set.0 & PropertySet::MANY_SUBSCRIPTION_IDENTIFIERS != 0 && !owner.may_repeat_identifiers() {
+        return Err(DecodeErrorKind::PropertyTwice(id));
+    }
+    let value = Value::read(id.kind(), cursor).map_err(|error| match error {
+        DecodeErrorKind::UnexpectedEnd => DecodeErrorKind::PropertyLength,
+        error => error,
+    })?;
+    value.check(id)?;
+    Ok(set)
 }

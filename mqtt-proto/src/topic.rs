@@ -84,8 +84,8 @@ impl<B: Storage> TopicFilter<B> {
     /// [`StringError`]: empty, a misplaced wildcard, a malformed share, U+0000, not UTF-8, or too long.
     pub fn new(filter: B) -> Result<Self, StringError> {
         check_len(filter.as_ref())?;
-        check_filter(filter.as_ref())?;
         check_share(filter.as_ref())?;
+        check_filter(filter.as_ref())?;
         Ok(Self(filter))
     }
 
@@ -121,8 +121,10 @@ impl<B: Storage> TopicFilter<B> {
     /// share name.
     #[must_use]
     pub fn matches<C: Storage>(&self, name: &TopicName<C>) -> bool {
-        let filter = self.shared().map_or(self.0.as_ref(), |shared| shared.filter);
-        matches(filter, name.as_bytes())
+        match self.shared() {
+            Some(shared) => matches(shared.filter, name.as_bytes()),
+            None => matches(self.0.as_ref(), name.as_bytes()),
+        }
     }
 
     /// The same filter, borrowed.

@@ -88,6 +88,17 @@ impl<'a> Cursor<'a> {
         self.at = at;
     }
 
+    /// Refuses what was read from `at` on: the position goes back there.
+    #[cold]
+    pub(crate) const fn refuse<T>(
+        &mut self,
+        at: usize,
+        kind: DecodeErrorKind,
+    ) -> Result<T, DecodeErrorKind> {
+        self.at = at;
+        Err(kind)
+    }
+
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
@@ -152,11 +163,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeErrorKind> {
         let at = self.at;
         let len = self.u16()?;
-        let bytes = self.take(len.into());
-        if bytes.is_err() {
-            self.at = at;
-        }
-        bytes
+        self.take(len.into()).or_else(|error| self.refuse(at, error))
     }
 }
 
@@ -185,12 +192,10 @@ impl<'a, B: Storage> Reader<'a, B> {
         check: impl FnOnce(&[u8]) -> Result<(), DecodeErrorKind>,
     ) -> Result<B, DecodeErrorKind> {
         let at = self.cursor.position();
-        let bytes = self.cursor.binary()?;
-        if let Err(error) = check(bytes) {
-            self.cursor.seek(at);
-            return Err(error);
+        match check(self.cursor.binary()?) {
+            Ok(()) => Ok(self.since(at + 2)),
+            Err(error) => self.cursor.refuse(at, error),
         }
-        Ok(self.since(at + 2))
     }
 
     /// A property list behind its length, empty in 3.1.1.
@@ -211,18 +216,18 @@ impl<'a, B: Storage> Reader<'a, B> {
         let mut list = Cursor::new(self.cursor.take(len)?);
         match property::check(&mut list, owner.allowed(Some(context.sender)), owner) {
             Ok(set) => Ok(Properties::new_unchecked(self.since(start), set)),
-            Err(error) => {
-                self.cursor.seek(start + list.position());
-                Err(error)
-            }
+            Err(error) => self.cursor.refuse(start + list.position(), error),
         }
     }
 
     /// A packet identifier [MQTT-2.2.1-3].
     #[inline]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeErrorKind> {
-        let id = self.cursor.u16()?;
-        PacketId::new(id).ok_or(DecodeErrorKind::PacketIdZero)
+        let at = self.cursor.position();
+        match PacketId::new(self.cursor.u16()?) {
+            Some(id) => Ok(id),
+            None => self.cursor.refuse(at, DecodeErrorKind::PacketIdZero),
+        }
     }
 
     /// A reason code that `sender` may put into this packet.
@@ -232,11 +237,15 @@ impl<'a, B: Storage> Reader<'a, B> {
         packet: PacketType,
         context: Context,
     ) -> Result<ReasonCode, DecodeErrorKind> {
+        let at = self.cursor.position();
         let code = ReasonCode::new(self.cursor.u8()?);
-        if code.is_legal_in(packet, context.sender) {
+        // [3.1.1 MQTT-3.9.3-2]
+        if code.is_legal_in(packet, context.sender)
+            && code.nearest_in(context.version, packet) == code
+        {
             Ok(code)
         } else {
-            Err(DecodeErrorKind::ReasonCode(code.get()))
+            self.cursor.refuse(at, DecodeErrorKind::ReasonCode(code.get()))
         }
     }
 

@@ -381,6 +381,25 @@ impl Client {
         self.now
     }
 
+    /// The options it was made with, and the client identifier of the server's choice.
+    pub(crate) const fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    /// Whether [`publish`](Self::publish) has room for a message of this QoS now.
+    pub(crate) fn has_room(&self, qos: QoS) -> bool {
+        match (qos, &self.connection) {
+            (QoS::AtMostOnce, Some(connection)) => connection.wants_input(),
+            (QoS::AtMostOnce, None) => true,
+            _ => self.session.open() < self.options.max_pending.into(),
+        }
+    }
+
+    /// The adapter does not read, by its own choice: no PINGRESP can be missed.
+    pub(crate) const fn forgive_ping(&mut self) {
+        self.ping_deadline = None;
+    }
+
     fn reading(&mut self) -> Option<&mut Connection> {
         match self.state {
             ClientState::Connecting { .. } | ClientState::Connected => self.connection.as_mut(),

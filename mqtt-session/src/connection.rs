@@ -88,6 +88,11 @@ impl Connection {
         packet.encode(self.version, self.transmit.sink())
     }
 
+    /// Whether there is room for another message.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.transmit.len() < self.transmit_limit
+    }
+
     /// Whether the answers to more input would still find room, which is theirs alone: if messages
     /// could stop the reading, two sides that both send much would wait for each other.
     pub(crate) fn wants_input(&self) -> bool {
@@ -273,7 +278,7 @@ impl Connection {
         now: Instant,
         mut ended: impl FnMut(PacketId, Outcome),
     ) {
-        while self.transmit.len() < self.transmit_limit {
+        while self.has_room() {
             let Some(next) = session.sender.peek() else {
                 return;
             };
@@ -315,9 +320,11 @@ impl Connection {
             if remaining != seconds {
                 let properties = with_expiry(&message.properties, remaining);
                 let message = Message { properties: properties.as_ref(), ..message };
+                let message = for_version(self.version, message);
                 return self.send_publish(now, &Publish { delivery, retain, message });
             }
         }
+        let message = for_version(self.version, message);
         self.send_publish(now, &Publish { delivery, retain, message })
     }
 
@@ -351,7 +358,7 @@ impl Connection {
     ) -> Result<(), PublishError> {
         let publish = Publish { delivery: Delivery::AtMostOnce, retain, message: message.as_ref() };
         self.check_publish(&publish)?;
-        if self.transmit.len() >= self.transmit_limit {
+        if !self.has_room() {
             return Err(PublishError::TransmitFull);
         }
         publish.encode(self.version, self.transmit.sink())?;
@@ -398,6 +405,15 @@ impl Connection {
                 ProtocolVersion::V311 => ReasonCode::SUCCESS,
             },
         )
+    }
+}
+
+/// The message as it can be said in this version: 3.1.1 has no properties. Whoever published it, or asked for it, may have
+/// spoken 5.0.
+pub(crate) fn for_version(version: ProtocolVersion, message: Message<&[u8]>) -> Message<&[u8]> {
+    match version {
+        ProtocolVersion::V311 => Message { properties: Properties::default(), ..message },
+        ProtocolVersion::V5 => message,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whose fault it is: the peer's bytes, the peer's behaviour, or the caller's.
 
-use mqtt_proto::{DecodeError, EncodeError, PacketId, PacketType, QoS, ReasonCode};
+use bytes::Bytes;
+use mqtt_proto::{DecodeError, EncodeError, PacketId, PacketType, QoS, ReasonCode, TopicFilter};
 
 /// Well-formed packets that the peer must not have sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -93,6 +94,48 @@ pub enum CloseReason {
     /// The network connection ended without a word.
     #[error("the network connection was lost")]
     Lost,
+    /// The server had lost the session, and refused to take up one of its subscriptions again.
+    #[error(
+        "the server refused the subscription to {filter} after it had lost the session: {reason}"
+    )]
+    SubscriptionLost {
+        /// What for.
+        filter: TopicFilter<Bytes>,
+        /// What SUBACK said.
+        reason: ReasonCode,
+    },
+}
+
+impl CloseReason {
+    /// Whether another connection may fare better: it was the network, or the server said something that passes.
+    ///
+    /// Not after a refusal that will be repeated, nor after bytes that the server would send again, nor when another
+    /// client took over the session, which would take it back.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Lost | Self::KeepAliveTimeout | Self::ConnectTimeout => true,
+            Self::Refused(reason) | Self::Disconnected(reason) => matches!(
+                *reason,
+                ReasonCode::NORMAL_DISCONNECTION
+                    | ReasonCode::UNSPECIFIED_ERROR
+                    | ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR
+                    | ReasonCode::SERVER_UNAVAILABLE
+                    | ReasonCode::SERVER_BUSY
+                    | ReasonCode::SERVER_SHUTTING_DOWN
+                    | ReasonCode::KEEP_ALIVE_TIMEOUT
+                    | ReasonCode::MESSAGE_RATE_TOO_HIGH
+                    | ReasonCode::QUOTA_EXCEEDED
+                    | ReasonCode::ADMINISTRATIVE_ACTION
+                    | ReasonCode::CONNECTION_RATE_EXCEEDED
+                    | ReasonCode::MAXIMUM_CONNECT_TIME
+            ),
+            Self::Malformed(_)
+            | Self::Violation(_)
+            | Self::Requested(_)
+            | Self::SubscriptionLost { .. } => false,
+        }
+    }
 }
 
 /// Why a message was not accepted. The caller's fault or the moment's; nothing changed.
@@ -176,4 +219,39 @@ pub enum Outcome {
     /// The session ended, or for a request the connection, before an answer came. It may have
     /// arrived.
     Lost,
+}
+
+/// How a call of an application failed, as far as the protocol goes; adapters add the network, and must know every one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The message was not accepted: nothing was sent.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The request was not accepted: nothing was sent.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The server said no.
+    #[error("the server refused: {0}")]
+    Refused(ReasonCode),
+    /// The Message Expiry Interval passed before the message could be sent.
+    #[error("the Message Expiry Interval passed before the message could be sent")]
+    Expired,
+    /// The server of a later connection takes no packet as large as this message.
+    #[error("the message is larger than the server now takes")]
+    TooLarge,
+    /// The session is gone, and with it the exchange. The message may have arrived.
+    #[error("the session was lost before an answer came; the message may have arrived")]
+    SessionLost,
+    /// [`ClientOptions::request_timeout`](crate::ClientOptions::request_timeout) passed. A message of QoS 1 or 2 that was
+    /// accepted is still in the session and may yet arrive.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The application takes no messages, and twice
+    /// [`ClientOptions::max_undelivered`](crate::ClientOptions::max_undelivered) of them are waiting: nothing more is read,
+    /// so no answer can be. A message of QoS 1 or 2 that was accepted is still in the session and may yet arrive.
+    #[error("too many messages received and not taken; no answer can be read behind them")]
+    MessagesNotTaken,
+    /// The connection is over for good.
+    #[error("the connection has ended: {0}")]
+    Closed(CloseReason),
 }

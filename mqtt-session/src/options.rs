@@ -9,6 +9,8 @@ use mqtt_proto::{
     StringError,
 };
 
+use crate::{Backoff, ServerAddress};
+
 /// How a client connects and what it allows the server to do. Every field has a method of its name.
 #[derive(Clone)]
 pub struct ClientOptions {
@@ -28,6 +30,9 @@ pub struct ClientOptions {
     pub(crate) max_transmit: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) ping_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) max_undelivered: usize,
+    pub(crate) reconnect: Option<Backoff>,
 }
 
 impl ClientOptions {
@@ -54,6 +59,9 @@ impl ClientOptions {
             max_transmit: 256 * 1024,
             connect_timeout: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            max_undelivered: 16 * 1024 * 1024,
+            reconnect: None,
         }
     }
 
@@ -190,6 +198,49 @@ impl ClientOptions {
         self
     }
 
+    /// How long a call of the application waits for its answer, over reconnects too; one minute by default,
+    /// `Duration::MAX` for ever. The call then fails; a message of QoS 1 or 2 stays in the session and may yet arrive.
+    #[must_use]
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// How many bytes of messages wait for the application to take them; 16 MiB by default. Each message costs its topic,
+    /// payload and properties, and 256 bytes.
+    ///
+    /// Above it the client stops to read, so that the server feels it, but goes on to write and to ping. It reads on while
+    /// a call awaits an answer, so that a task that publishes before it takes the next message gets on; above twice as
+    /// much such calls fail rather than wait for ever.
+    #[must_use]
+    pub const fn max_undelivered(mut self, bytes: usize) -> Self {
+        self.max_undelivered = bytes;
+        self
+    }
+
+    /// Whether a connection that was lost is opened again, after which waits; not by default, so that the first failure
+    /// is returned and not hidden.
+    ///
+    /// The first connection is not tried again. A later one is, for as long as the failure may pass
+    /// ([`CloseReason::may_pass`](crate::CloseReason::may_pass)). Messages of QoS 1 and 2 and requests wait for it; QoS 0 fails
+    /// meanwhile. Where the server has kept the session, open exchanges are completed. Where it has not, they fail, and the
+    /// subscriptions are made again; if one of them is refused, the connection ends.
+    #[must_use]
+    pub const fn reconnect(mut self, backoff: Option<Backoff>) -> Self {
+        self.reconnect = backoff;
+        self
+    }
+
+    /// The user name and password of an address, if it has a user name: then both are the address's.
+    #[must_use]
+    pub fn user_of(mut self, address: &ServerAddress) -> Self {
+        if let Some(user_name) = address.user_name() {
+            self.user_name = Some(String::from(user_name));
+            self.password = address.password().map(Bytes::copy_from_slice);
+        }
+        self
+    }
+
     /// Whether the server keeps the session when the connection ends, as far as this side asked for
     /// it.
     pub(crate) const fn lasts(&self) -> bool {
@@ -245,6 +296,7 @@ impl fmt::Debug for ClientOptions {
             .field("keep_alive", &self.keep_alive)
             .field("user_name", &self.user_name)
             .field("password", &self.password.as_ref().map(|_| "(hidden)"))
+            .field("reconnect", &self.reconnect)
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use mqtt_proto::{
 
 use crate::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
-    connection::{Connection, Limits},
+    connection::{Connection, Limits, for_version},
 };
 
 /// The server's side of one network connection, from its first byte to its last.
@@ -33,7 +33,7 @@ use crate::{
 /// 5. [`handle_timeout`](Self::handle_timeout) is called at [`poll_timeout`](Self::poll_timeout).
 ///
 /// After [`ServerAction::Close`] the rest of [`transmit`](Self::transmit) is written, the network
-/// connection closed, and the session taken back with [`into_session`](Self::into_session).
+/// connection closed, and the session taken back with [`take_session`](Self::take_session).
 #[derive(Debug)]
 pub struct Server {
     config: ServerConfig,
@@ -271,11 +271,12 @@ impl Server {
     /// # Errors
     /// [`CommandError::NothingToAnswer`] if no CONNECT awaits an answer,
     /// [`CommandError::PacketTooLarge`] if the client takes no packet of the size of this CONNACK:
-    /// [`reject`](Self::reject) it.
+    /// [`reject`](Self::reject) it; the session is to be had from
+    /// [`take_session`](Self::take_session).
     pub fn accept(
         &mut self,
         now: Instant,
-        mut session: Session,
+        session: Session,
         accept: &Accept,
         ended: impl FnMut(PacketId, Outcome),
     ) -> Result<(), CommandError> {
@@ -283,6 +284,7 @@ impl Server {
             return Err(CommandError::NothingToAnswer);
         }
         let now = self.advance(now);
+        self.session = Some(session);
         let connack = Packet::ConnAck(ConnAck {
             session_present: accept.session_present,
             reason: ReasonCode::SUCCESS,
@@ -300,8 +302,9 @@ impl Server {
         if let Some(seconds) = accept.session_expiry {
             self.session_expiry = seconds;
         }
-        self.connection.resume(&mut session, now, self.send_window, ended);
-        self.session = Some(session);
+        if let Some(session) = &mut self.session {
+            self.connection.resume(session, now, self.send_window, ended);
+        }
         Ok(())
     }
 
@@ -319,9 +322,9 @@ impl Server {
         CloseReason::Refused(reason)
     }
 
-    /// Sends a message. At QoS 0 it is in the transmit buffer and forgotten. At QoS 1 and 2 the
-    /// session keeps it until the client has it; what was kept should share no read buffer, see
-    /// [`Publication::detach`].
+    /// Sends a message, to a 3.1.1 client without its properties. At QoS 0 it is in the transmit
+    /// buffer and forgotten. At QoS 1 and 2 the session keeps it until the client has it; what was
+    /// kept should share no read buffer, see [`Publication::detach`].
     ///
     /// # Errors
     /// [`PublishError`]; nothing changed then.
@@ -340,6 +343,7 @@ impl Server {
             return Err(PublishError::NotConnected);
         };
         let Publication { retain, message, .. } = publication.as_ref();
+        let message = for_version(self.connection.version, message);
         let delivery = Delivery::AtLeastOnce { id: PacketId::MIN, dup: false };
         self.connection.check_publish(&Publish { delivery, retain, message })?;
         let id = session.publish(now, publication)?;
@@ -347,7 +351,7 @@ impl Server {
         Ok(Some(id))
     }
 
-    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed.
+    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed; to a 3.1.1 client without its properties.
     ///
     /// # Errors
     /// [`PublishError`]; nothing changed then.
@@ -361,7 +365,8 @@ impl Server {
             return Err(PublishError::NotConnected);
         }
         let now = self.advance(now);
-        self.connection.send_at_most_once(now, retain, message)
+        let message = for_version(self.connection.version, message.as_ref());
+        self.connection.send_at_most_once(now, retain, &message)
     }
 
     /// Answers the PUBLISH that [`ServerAction::Publish`] gave, once it was routed or refused;
@@ -417,13 +422,14 @@ impl Server {
         CloseReason::Requested(reason)
     }
 
-    /// The session as it is now, if the CONNECT was accepted.
-    #[must_use]
-    pub fn into_session(mut self) -> Option<Session> {
-        if let Some(session) = &mut self.session {
-            session.sender.cancel_requests(|_| {});
-        }
-        self.session
+    /// Takes the session back, if the CONNECT was accepted and it was not taken before: the connection is over, but for what is
+    /// left to transmit.
+    pub fn take_session(&mut self) -> Option<Session> {
+        self.state = State::Closed;
+        let mut session = self.session.take()?;
+        // Quota is of this connection; whoever is asked before the next one has none.
+        session.sender.connect(0);
+        Some(session)
     }
 
     /// What to write to the network connection.
@@ -452,6 +458,18 @@ impl Server {
     #[must_use]
     pub const fn session(&self) -> Option<&Session> {
         self.session.as_ref()
+    }
+
+    /// Whether the transmit buffer has room for another message.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.state == State::Connected && self.connection.has_room()
+    }
+
+    /// Whether a message of QoS 1 or 2 would be sent at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.sender.quota() > 0) && self.has_room()
     }
 
     /// What the client speaks; 5.0 until it has said.

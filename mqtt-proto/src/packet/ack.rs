@@ -78,7 +78,7 @@ impl<B: Storage> Body for TypedAck<'_, B> {
         }
         properties.check_owner(PropertyOwner::Packet(*packet))?;
         if !properties.is_empty() {
-            return fits(3 + properties.encoded_len() as usize);
+            return fits(3 + properties.encoded_len());
         }
         // [section 3.4.2.1] Success and nothing to add goes without saying.
         Ok(if *reason == ReasonCode::SUCCESS { 2 } else { 3 })

@@ -25,21 +25,27 @@ impl<B: Storage> ConnAck<B> {
         reader: &mut Reader<'_, B>,
         context: Context,
     ) -> Result<Self, DecodeErrorKind> {
+        let start = reader.cursor.position();
         let flags = reader.cursor.u8()?;
         if flags > 1 {
-            return Err(DecodeErrorKind::ConnAckFlags);
+            return reader.cursor.refuse(start, DecodeErrorKind::ConnAckFlags);
         }
         let reason = match context.version {
             ProtocolVersion::V311 => {
                 let code = reader.cursor.u8()?;
-                ReasonCode::from_connect_return_code(code)
-                    .ok_or(DecodeErrorKind::ReasonCode(code))?
+                match ReasonCode::from_connect_return_code(code) {
+                    Some(reason) => reason,
+                    None => {
+                        let kind = DecodeErrorKind::ReasonCode(code);
+                        return reader.cursor.refuse(start + 1, kind);
+                    }
+                }
             }
             ProtocolVersion::V5 => reader.reason(PacketType::ConnAck, context)?,
         };
         let session_present = flags == 1;
         if session_present && reason != ReasonCode::SUCCESS {
-            return Err(DecodeErrorKind::SessionPresentInRefusal);
+            return reader.cursor.refuse(start, DecodeErrorKind::SessionPresentInRefusal);
         }
         let properties = reader.properties(OWNER, context)?;
         Ok(Self { session_present, reason, properties })
@@ -76,7 +82,7 @@ impl<B: Storage> Body for ConnAck<B> {
                     return Err(EncodeError::ReasonCode(self.reason));
                 }
                 self.properties.check_owner(OWNER)?;
-                fits(2 + self.properties.encoded_len() as usize)
+                fits(2 + self.properties.encoded_len())
             }
         }
     }

@@ -65,10 +65,10 @@ impl<B: Storage> Connect<B> {
     ) -> Result<Self, DecodeErrorKind> {
         let version = decode_version(reader, expected)?;
         let context = Context { version, sender: Role::Client };
+        let at = reader.cursor.position();
         let flags = reader.cursor.u8()?;
         if let Err(error) = check_flags(flags, version) {
-            reader.cursor.seek(reader.cursor.position() - 1);
-            return Err(error);
+            return reader.cursor.refuse(at, error);
         }
         let keep_alive = reader.cursor.u16()?;
         let properties = reader.properties(OWNER, context)?;
@@ -138,18 +138,15 @@ fn decode_version<B: Storage>(
 ) -> Result<ProtocolVersion, DecodeErrorKind> {
     let name = reader.cursor.binary()?;
     if name != NAME && name != b"MQIsdp" {
-        reader.cursor.seek(0);
-        return Err(DecodeErrorKind::ProtocolName);
+        return reader.cursor.refuse(0, DecodeErrorKind::ProtocolName);
     }
+    let at = reader.cursor.position();
     let level = reader.cursor.u8()?;
     match ProtocolVersion::from_level(level) {
         Some(version) if name == NAME && expected.is_none_or(|expected| expected == version) => {
             Ok(version)
         }
-        _ => {
-            reader.cursor.seek(reader.cursor.position() - 1);
-            Err(DecodeErrorKind::UnsupportedProtocolLevel(level))
-        }
+        _ => reader.cursor.refuse(at, DecodeErrorKind::UnsupportedProtocolLevel(level)),
     }
 }
 
@@ -220,7 +217,7 @@ impl<B: Storage> Body for Connect<B> {
             return Err(EncodeError::NoAuthenticationMethod);
         }
         let properties_len = |properties: &Properties<B>| {
-            if v5 { properties.encoded_len() as usize } else { 0 }
+            if v5 { properties.encoded_len() } else { 0 }
         };
         let mut len = 2 + NAME.len() + 4;
         len += properties_len(&self.properties) + 2 + self.client_id.as_bytes().len();

@@ -73,8 +73,16 @@ fn decode<B: Storage>(
     reader: &mut Reader<'_, B>,
     context: Context,
 ) -> Result<(ReasonCode, Properties<B>), DecodeErrorKind> {
-    if context.version == ProtocolVersion::V311 || reader.cursor.is_empty() {
+    if context.version == ProtocolVersion::V311 {
         return Ok((ReasonCode::SUCCESS, Properties::default()));
+    }
+    if reader.cursor.is_empty() {
+        // Success goes without saying, but a client may not say it in AUTH at all [MQTT-3.15.2-1].
+        return if ReasonCode::SUCCESS.is_legal_in(packet, context.sender) {
+            Ok((ReasonCode::SUCCESS, Properties::default()))
+        } else {
+            Err(DecodeErrorKind::ReasonCode(ReasonCode::SUCCESS.get()))
+        };
     }
     let reason = reader.reason(packet, context)?;
     if reader.cursor.is_empty() {
@@ -95,7 +103,7 @@ fn body_len<B: Storage>(
     }
     properties.check_owner(PropertyOwner::Packet(packet))?;
     if !properties.is_empty() {
-        return fits(1 + properties.encoded_len() as usize);
+        return fits(1 + properties.encoded_len());
     }
     Ok(if reason == ReasonCode::SUCCESS { 0 } else { 1 })
 }

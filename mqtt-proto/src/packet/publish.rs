@@ -99,7 +99,7 @@ impl<B: Storage> Publish<B> {
         };
         let properties = reader.properties(OWNER, context)?;
         if topic.is_empty() && !properties.set().contains(PropertyId::TopicAlias) {
-            return Err(DecodeErrorKind::TopicNameEmpty);
+            return reader.cursor.refuse(0, DecodeErrorKind::TopicNameEmpty);
         }
         let payload = reader.rest();
         let message = Message { topic, payload, properties };
@@ -126,6 +126,9 @@ impl<B: Storage> Publish<B> {
         dst: &mut impl bytes::BufMut,
     ) -> Result<(), EncodeError> {
         let body = self.body_len(version)?;
+        if dst.remaining_mut() < self.head_len(version)? as usize {
+            return Err(EncodeError::BufferTooSmall);
+        }
         let mut out = crate::wire::BufWriter(dst);
         out.u8(self.first_byte());
         out.varint(body);
@@ -169,7 +172,7 @@ impl<B: Storage> Body for Publish<B> {
             ProtocolVersion::V311 => check_v311_properties(properties)?,
             ProtocolVersion::V5 => {
                 properties.check_owner(OWNER)?;
-                len += properties.encoded_len() as usize;
+                len += properties.encoded_len();
             }
         }
         fits(len)

@@ -88,7 +88,7 @@ macro_rules! id_properties_list {
                     ProtocolVersion::V5 => {
                         let owner = PropertyOwner::Packet(PacketType::$name);
                         $self.properties.check_owner(owner)?;
-                        len += $self.properties.encoded_len() as usize;
+                        len += $self.properties.encoded_len();
                     }
                 }
                 fits(len)
@@ -115,7 +115,7 @@ id_properties_list! {
         check(self, version) self.codes.check(PacketType::SubAck, version);
     Unsubscribe 0xa2 filters
         decode(reader, context) UnsubscribeFilters::decode(reader, context)?,
-        check(self, _version) Ok::<_, EncodeError>(());
+        check(self, version) self.filters.check(version);
     UnsubAck 0xb0 codes
         decode(reader, context) match context.version {
             ProtocolVersion::V311 => ReasonCodes::default(),

@@ -1,0 +1,232 @@
+//! Messages on their way from publisher to subscribers, and into the retained store (sections 3.3.1.3, 3.3.4, 4.8).
+
+use core::num::NonZeroU32;
+
+use bytes::Bytes;
+use mqtt_session::{
+    Instant, PublishError,
+    proto::{Message, Properties, Property, PropertyId, PropertySet, Publication, QoS, ReasonCode},
+    remaining_expiry,
+};
+
+use crate::{
+    Broker,
+    sessions::{ClientSession, Place},
+    subscriptions::{Matches, SharedGroup, SubscriberId, Subscription},
+};
+
+/// A message kept for those who subscribe later.
+#[derive(Debug)]
+pub(crate) struct RetainedMessage {
+    pub(crate) qos: QoS,
+    pub(crate) message: Message<Bytes>,
+    pub(crate) stored: Instant,
+}
+
+impl RetainedMessage {
+    /// The message for a subscription with this identifier, and with what is left of its Message Expiry Interval; `None` if it has
+    /// expired [MQTT-3.3.2-5].
+    pub(crate) fn message(
+        &self,
+        now: Instant,
+        identifier: Option<NonZeroU32>,
+    ) -> Option<Message<Bytes>> {
+        let mut message = self.message.clone();
+        let expiry = message.properties.message_expiry_interval();
+        let left = match expiry {
+            None => None,
+            Some(seconds) => Some(remaining_expiry(seconds, now.since(self.stored))?),
+        };
+        if left != expiry || identifier.is_some() {
+            let properties = message.properties.iter().map(|property| match (property, left) {
+                (Property::MessageExpiryInterval(_), Some(seconds)) => {
+                    Property::MessageExpiryInterval(seconds)
+                }
+                (property, _) => property,
+            });
+            let identifier =
+                identifier.map(|number| Property::SubscriptionIdentifier(number.get()));
+            message.properties = rebuilt(properties.chain(identifier));
+        }
+        Some(message)
+    }
+}
+
+/// What a publisher says to the server and not to the subscribers.
+const NOT_FORWARDED: PropertySet = PropertySet::EMPTY
+    .with(PropertyId::TopicAlias)
+    .with(PropertyId::WillDelayInterval)
+    .with(PropertyId::SubscriptionIdentifier);
+
+/// One copy of a message, on its way to one subscriber.
+struct Copy<'a> {
+    message: &'a Message<&'a [u8]>,
+    /// The same message with an allocation of its own, made for the first session that keeps it and shared by the others.
+    kept: &'a mut Option<Message<Bytes>>,
+    qos: QoS,
+    retain: bool,
+}
+
+impl Broker {
+    /// Retains a message if that was asked for, and gives it to everyone who subscribed. What to answer the publisher.
+    pub(crate) fn publish(
+        &mut self,
+        now: Instant,
+        publisher: Option<SubscriberId>,
+        publication: &Publication<&[u8]>,
+    ) -> ReasonCode {
+        self.stats.received += 1;
+        // [section 4.7.2] What begins with $SYS is the server's own.
+        if publication.message.topic.levels().next() == Some(b"$SYS") {
+            return ReasonCode::NOT_AUTHORIZED;
+        }
+        let forwarded = forwarded(&publication.message.properties);
+        let message = match &forwarded {
+            None => publication.message,
+            Some(properties) => Message { properties: properties.as_ref(), ..publication.message },
+        };
+        if publication.retain && !self.retain(now, publication.qos, &message) {
+            return ReasonCode::QUOTA_EXCEEDED;
+        }
+        let mut matches = core::mem::take(&mut self.matches);
+        self.subscriptions.matches(&message.topic, publisher, &mut matches);
+        let reason = if matches.is_empty() {
+            ReasonCode::NO_MATCHING_SUBSCRIBERS
+        } else {
+            self.fan_out(now, publication, &message, &matches);
+            ReasonCode::SUCCESS
+        };
+        self.matches = matches;
+        reason
+    }
+
+    fn fan_out(
+        &mut self,
+        now: Instant,
+        publication: &Publication<&[u8]>,
+        message: &Message<&[u8]>,
+        matches: &Matches,
+    ) {
+        let mut kept = None;
+        for matched in matches.subscribers() {
+            let qos = publication.qos.min(matched.qos);
+            // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+            let retain = publication.retain && matched.retain_as_published;
+            let mut identifiers = matched.identifiers.peekable();
+            if identifiers.peek().is_none() {
+                let copy = Copy { message, kept: &mut kept, qos, retain };
+                self.deliver(now, matched.subscriber, copy);
+            } else {
+                let properties = with_identifiers(&message.properties, identifiers);
+                let message = Message { properties: properties.as_ref(), ..*message };
+                let copy = Copy { message: &message, kept: &mut None, qos, retain };
+                self.deliver(now, matched.subscriber, copy);
+            }
+        }
+        for &group in matches.shared() {
+            // [MQTT-4.8.2-4]
+            let Some((subscriber, subscription)) = self.choose(group) else {
+                continue;
+            };
+            self.subscriptions.advance(group, subscriber);
+            let qos = publication.qos.min(subscription.options.qos);
+            let retain = publication.retain && subscription.options.retain_as_published;
+            let properties = with_identifiers(&message.properties, subscription.identifier);
+            let message = Message { properties: properties.as_ref(), ..*message };
+            let copy = Copy { message: &message, kept: &mut None, qos, retain };
+            self.deliver(now, subscriber, copy);
+        }
+    }
+
+    /// Who of a shared group gets the next message: in turn, one that is connected and can take it now, or else one that is connected,
+    /// or else anyone (table row A28 of the decisions).
+    fn choose(&self, group: SharedGroup) -> Option<(SubscriberId, Subscription)> {
+        let (mut connected, mut anyone) = (None, None);
+        for member in self.subscriptions.members(group) {
+            let place = self.sessions.get(member.0).map(|session| &session.place);
+            match place {
+                Some(Place::Connected(id)) => {
+                    let connection = self.connections.get(*id);
+                    if connection.is_some_and(|connection| connection.server.is_ready()) {
+                        return Some(member);
+                    }
+                    connected = connected.or(Some(member));
+                }
+                Some(Place::Offline(_)) => anyone = anyone.or(Some(member)),
+                None => {}
+            }
+        }
+        connected.or(anyone)
+    }
+
+    /// Gives a copy to a subscriber's connection, or to its session for later.
+    fn deliver(&mut self, now: Instant, subscriber: SubscriberId, copy: Copy<'_>) {
+        let Copy { message, kept, qos, retain } = copy;
+        let mut keep = || Publication {
+            qos,
+            retain,
+            message: kept.get_or_insert_with(|| message.detach()).clone(),
+        };
+        let Some(ClientSession { place, .. }) = self.sessions.get_mut(subscriber) else {
+            return;
+        };
+        let result = match place {
+            // [section 4.1] QoS 0 is not kept for a client that is away.
+            Place::Offline(_) if qos == QoS::AtMostOnce => return,
+            Place::Offline(offline) => offline.session.publish(now, keep()).map(|_| ()),
+            Place::Connected(id) => {
+                let id = *id;
+                let Some(connection) = self.connections.get_mut(id) else {
+                    return;
+                };
+                let result = match qos {
+                    QoS::AtMostOnce => connection.server.publish_at_most_once(now, retain, message),
+                    _ => connection.server.publish(now, keep()).map(|_| ()),
+                };
+                self.flush(id);
+                result
+            }
+        };
+        match result {
+            Ok(()) => self.stats.delivered += 1,
+            Err(PublishError::PacketTooLarge { .. }) => self.stats.dropped_too_large += 1,
+            Err(_) => self.stats.dropped_full += 1,
+        }
+    }
+
+    /// Keeps a message, or forgets the one that was kept if the payload is empty; `false` if there is no room for another topic.
+    fn retain(&mut self, now: Instant, qos: QoS, message: &Message<&[u8]>) -> bool {
+        // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+        if message.payload.is_empty() {
+            self.retained.remove(&message.topic);
+            return true;
+        }
+        let full = self.retained.len() >= self.config.max_retained;
+        if full && self.retained.get(&message.topic).is_none() {
+            return false;
+        }
+        let message = message.detach();
+        let name = message.topic.clone();
+        self.retained.insert(name, RetainedMessage { qos, message, stored: now });
+        true
+    }
+}
+
+/// The properties that go on to subscribers; `None` if that is all of them.
+fn forwarded(properties: &Properties<&[u8]>) -> Option<Properties<Bytes>> {
+    let wanted = |property: &Property<'_>| !NOT_FORWARDED.contains(property.id());
+    properties.set().intersects(NOT_FORWARDED).then(|| rebuilt(properties.iter().filter(wanted)))
+}
+
+/// The properties, and the identifiers of the subscriptions a copy is for [MQTT-3.3.4-3].
+fn with_identifiers(
+    properties: &Properties<&[u8]>,
+    identifiers: impl IntoIterator<Item = NonZeroU32>,
+) -> Properties<Bytes> {
+    let identifiers = identifiers.into_iter().map(|id| Property::SubscriptionIdentifier(id.get()));
+    rebuilt(properties.iter().chain(identifiers))
+}
+
+fn rebuilt<'a>(properties: impl Iterator<Item = Property<'a>>) -> Properties<Bytes> {
+    Properties::new(properties).expect("properties of a checked list, and checked identifiers")
+}
