@@ -1,6 +1,6 @@
 //! What the broker asks of its driver.
 
-use mqtt_session::CloseReason;
+use mqtt_session::{CloseReason, Outcome};
 
 use crate::ConnectionId;
 
@@ -27,4 +27,13 @@ pub struct BrokerStats {
     pub dropped_full: u64,
     /// Copies that were dropped because they were larger than their subscriber takes.
     pub dropped_too_large: u64,
+}
+
+impl BrokerStats {
+    /// A copy that a session had kept was not sent after all.
+    pub(crate) fn ended(&mut self, outcome: Outcome) {
+        if outcome == Outcome::TooLarge {
+            self.dropped_too_large += 1;
+        }
+    }
 }

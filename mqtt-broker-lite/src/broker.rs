@@ -28,7 +28,7 @@ use crate::{
 /// Everything is in memory and ends with the value. The same calls with the same seed give the same bytes.
 ///
 /// Work for a packet is bounded by its size and by the number of subscribers it is for; a retained message for a new
-/// subscription goes out as its connection takes it.
+/// subscription goes out as its connection takes it, and is looked for in slices.
 #[derive(Debug)]
 pub struct Broker {
     pub(crate) config: BrokerConfig,
@@ -42,7 +42,7 @@ pub struct Broker {
     pub(crate) stats: BrokerStats,
     pub(crate) seed: u64,
     pub(crate) assigned: u64,
-    actions: VecDeque<BrokerAction>,
+    pub(crate) actions: VecDeque<BrokerAction>,
 }
 
 /// What to look at when a time comes.
@@ -54,6 +54,8 @@ pub(crate) enum Deadline {
     Will(SubscriberId),
     /// The Session Expiry Interval.
     Session(SubscriberId),
+    /// Retained messages that are still to be looked for.
+    Replay(ConnectionId),
 }
 
 impl Broker {
@@ -76,11 +78,14 @@ impl Broker {
         }
     }
 
-    /// A network connection was accepted.
-    pub fn handle_accepted(&mut self, now: Instant) -> ConnectionId {
+    /// A network connection was accepted. `None` if there are too many: close it.
+    pub fn handle_accepted(&mut self, now: Instant) -> Option<ConnectionId> {
+        if self.connections.len() >= self.config.max_connections {
+            return None;
+        }
         let id = self.connections.insert(Server::new(self.config.server, now));
         self.arm(id);
-        id
+        Some(id)
     }
 
     /// Bytes came. Returns how many were used: the caller keeps the rest and gives it again with what comes next, or after
@@ -114,7 +119,7 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        connection.server.handle_flushed(now, |_, _| {});
+        connection.server.handle_flushed(now, |_, outcome| self.stats.ended(outcome));
         self.replay(now, id);
         self.flush(id);
     }
@@ -122,7 +127,12 @@ impl Broker {
     /// The network connection is gone, whoever closed it.
     pub fn handle_closed(&mut self, now: Instant, id: ConnectionId) {
         self.detach(now, id, WillFate::Publish);
-        self.connections.remove(id);
+        if let Some(connection) = self.connections.remove(id)
+            && let Some(armed) = connection.deadline
+        {
+            // A client that comes and goes would leave one for each time.
+            self.deadlines.remove(&(armed, Deadline::Connection(id)));
+        }
     }
 
     /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does nothing.
@@ -133,6 +143,7 @@ impl Broker {
                 Deadline::Connection(id) => self.connection_timeout(now, id),
                 Deadline::Will(subscriber) => self.will_timeout(now, subscriber),
                 Deadline::Session(subscriber) => self.session_timeout(now, subscriber),
+                Deadline::Replay(id) => self.replay_timeout(now, id),
             }
         }
     }
@@ -238,7 +249,7 @@ impl Broker {
             None => {}
             Some(ServerAction::Publish(publish)) => self.handle_publish(now, id, &publish),
             Some(ServerAction::Finished { .. }) => {
-                connection.server.handle_flushed(now, |_, _| {});
+                connection.server.handle_flushed(now, |_, outcome| self.stats.ended(outcome));
                 self.replay(now, id);
             }
             Some(ServerAction::Connect(connect)) => self.connect(now, id, &connect),

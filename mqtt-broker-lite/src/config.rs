@@ -6,11 +6,14 @@ use mqtt_session::ServerConfig;
 ///
 /// Memory, at most: for each connection 1 KiB, [`ServerConfig::max_transmit`] and one packet of
 /// [`ServerConfig::max_packet_size`]; for each session 500 bytes, [`ServerConfig::max_queued`] messages of 150 bytes and
-/// themselves, and `max_subscriptions` filters of 150 bytes and themselves; for each retained message 200 bytes and itself.
+/// themselves, and `max_subscriptions` filters of 150 bytes, 60 for each level, and themselves; for each retained message 200
+/// bytes and itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokerConfig {
     /// The limits of each connection and its session.
     pub server: ServerConfig,
+    /// How many network connections are open at the same time; 10,000 by default. Beyond it a new one is closed at once.
+    pub max_connections: usize,
     /// How many sessions there are at the same time, connected or not; 100,000 by default. Beyond it a new client is refused
     /// with Quota exceeded.
     pub max_sessions: usize,
@@ -19,6 +22,8 @@ pub struct BrokerConfig {
     pub max_session_expiry: u32,
     /// How many subscriptions one session has; 1,000 by default. Beyond it a filter is refused with Quota exceeded.
     pub max_subscriptions: usize,
+    /// How many levels a topic filter has; 128 by default. Beyond it a filter is refused with Quota exceeded.
+    pub max_filter_levels: usize,
     /// How many messages are retained; 100,000 by default. Beyond it new topics are refused with Quota exceeded.
     pub max_retained: usize,
 }
@@ -27,9 +32,11 @@ impl Default for BrokerConfig {
     fn default() -> Self {
         Self {
             server: ServerConfig::default(),
+            max_connections: 10_000,
             max_sessions: 100_000,
             max_session_expiry: u32::MAX,
             max_subscriptions: 1000,
+            max_filter_levels: 128,
             max_retained: 100_000,
         }
     }

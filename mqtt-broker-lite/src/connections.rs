@@ -1,6 +1,6 @@
 //! The open network connections.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
@@ -36,8 +36,10 @@ pub(crate) struct Connection {
     /// Whose it is, once CONNECT was accepted and until the session is taken from it.
     pub(crate) subscriber: Option<SubscriberId>,
     pub(crate) will: Option<Publication<Bytes>>,
-    /// Retained messages on their way.
-    pub(crate) replays: VecDeque<Replay>,
+    /// Retained messages on their way, by the bytes of their filter: one for each subscription at most.
+    pub(crate) replays: BTreeMap<Bytes, Replay>,
+    /// When to go on with them, if it is not the client that holds them up.
+    pub(crate) replay_at: Option<Instant>,
     /// The time its entry among the deadlines has.
     pub(crate) deadline: Option<Instant>,
     /// Whether a [`Flush`](crate::BrokerAction::Flush) is among the actions.
@@ -64,7 +66,8 @@ impl Connections {
             server,
             subscriber: None,
             will: None,
-            replays: VecDeque::new(),
+            replays: BTreeMap::new(),
+            replay_at: None,
             deadline: None,
             flushing: false,
             closing: false,

@@ -11,6 +11,7 @@ extern crate std;
 
 mod action;
 mod broker;
+mod check;
 mod config;
 mod connections;
 mod lifecycle;

@@ -75,7 +75,7 @@ impl Broker {
         // The client may not take a packet as large as CONNACK; its session is kept nevertheless.
         connection
             .server
-            .accept(now, session, &accept, |_, _| {})
+            .accept(now, session, &accept, |_, outcome| self.stats.ended(outcome))
             .map_err(|_| ReasonCode::PACKET_TOO_LARGE)
     }
 
@@ -121,6 +121,9 @@ impl Broker {
         };
         let will = connection.will.take().filter(|_| fate == WillFate::Publish);
         connection.replays.clear();
+        if let Some(at) = connection.replay_at.take() {
+            self.deadlines.remove(&(at, Deadline::Replay(id)));
+        }
         let expiry = connection.server.session_expiry().min(self.config.max_session_expiry);
         let Some(session) = connection.server.take_session() else {
             return;

@@ -45,6 +45,10 @@ struct Arguments {
     #[arg(long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
     max_queued: u16,
 
+    /// How many connections are open at the same time; further ones are closed at once.
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 10_000)]
+    max_connections: usize,
+
     /// How many sessions there are at the same time, connected or not; further clients are refused.
     #[arg(long, value_name = "SESSIONS", default_value_t = 100_000)]
     max_sessions: usize,
@@ -56,6 +60,10 @@ struct Arguments {
     /// How many subscriptions a session has; further ones are refused.
     #[arg(long, value_name = "FILTERS", default_value_t = 1000)]
     max_subscriptions: usize,
+
+    /// How many levels a topic filter has; longer ones are refused.
+    #[arg(long, value_name = "LEVELS", default_value_t = 128)]
+    max_filter_levels: usize,
 
     /// How many messages are retained; messages for further topics are refused.
     #[arg(long, value_name = "MESSAGES", default_value_t = 100_000)]
@@ -75,9 +83,11 @@ impl Arguments {
         };
         BrokerConfig {
             server,
+            max_connections: self.max_connections,
             max_sessions: self.max_sessions,
             max_session_expiry: self.max_session_expiry,
             max_subscriptions: self.max_subscriptions,
+            max_filter_levels: self.max_filter_levels,
             max_retained: self.max_retained,
         }
     }
@@ -95,15 +105,16 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(arguments: &Arguments) -> Result<(), String> {
+    // Before anybody is told that this runs.
+    let stop = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let mut listeners = Vec::new();
     for address in &arguments.listen {
         let (listener, address) = server::bind(address).await.map_err(|e| explain(address, &e))?;
         listeners.push(listener);
         // Whoever reads this may have closed the pipe; that is no reason not to serve.
         let _ = writeln!(io::stdout(), "listening on {address}");
+        let _ = io::stdout().flush();
     }
-    let _ = io::stdout().flush();
-    let stop = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
     server::serve(listeners, arguments.config(), stop).await;
     Ok(())
 }

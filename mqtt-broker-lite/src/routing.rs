@@ -25,7 +25,7 @@ pub(crate) struct RetainedMessage {
 
 impl RetainedMessage {
     /// The message for a subscription with this identifier, and with what is left of its Message Expiry Interval; `None` if it has
-    /// expired [MQTT-3.3.2-5].
+    /// expired [MQTT-3.3.2-5], or no packet holds as many bytes.
     pub(crate) fn message(
         &self,
         now: Instant,
@@ -46,7 +46,7 @@ impl RetainedMessage {
             });
             let identifier =
                 identifier.map(|number| Property::SubscriptionIdentifier(number.get()));
-            message.properties = rebuilt(properties.chain(identifier));
+            message.properties = Properties::new(properties.chain(identifier)).ok()?;
         }
         Some(message)
     }
@@ -117,7 +117,10 @@ impl Broker {
                 let copy = Copy { message, kept: &mut kept, qos, retain };
                 self.deliver(now, matched.subscriber, copy);
             } else {
-                let properties = with_identifiers(&message.properties, identifiers);
+                let Some(properties) = with_identifiers(&message.properties, identifiers) else {
+                    self.stats.dropped_too_large += 1;
+                    continue;
+                };
                 let message = Message { properties: properties.as_ref(), ..*message };
                 let copy = Copy { message: &message, kept: &mut None, qos, retain };
                 self.deliver(now, matched.subscriber, copy);
@@ -131,7 +134,11 @@ impl Broker {
             self.subscriptions.advance(group, subscriber);
             let qos = publication.qos.min(subscription.options.qos);
             let retain = publication.retain && subscription.options.retain_as_published;
-            let properties = with_identifiers(&message.properties, subscription.identifier);
+            let Some(properties) = with_identifiers(&message.properties, subscription.identifier)
+            else {
+                self.stats.dropped_too_large += 1;
+                continue;
+            };
             let message = Message { properties: properties.as_ref(), ..*message };
             let copy = Copy { message: &message, kept: &mut None, qos, retain };
             self.deliver(now, subscriber, copy);
@@ -215,18 +222,16 @@ impl Broker {
 /// The properties that go on to subscribers; `None` if that is all of them.
 fn forwarded(properties: &Properties<&[u8]>) -> Option<Properties<Bytes>> {
     let wanted = |property: &Property<'_>| !NOT_FORWARDED.contains(property.id());
-    properties.set().intersects(NOT_FORWARDED).then(|| rebuilt(properties.iter().filter(wanted)))
+    properties.set().intersects(NOT_FORWARDED).then(|| {
+        Properties::new(properties.iter().filter(wanted)).expect("a part of a checked list")
+    })
 }
 
-/// The properties, and the identifiers of the subscriptions a copy is for [MQTT-3.3.4-3].
+/// The properties, and the identifiers of the subscriptions a copy is for [MQTT-3.3.4-3]; `None` if no packet holds as many bytes.
 fn with_identifiers(
     properties: &Properties<&[u8]>,
     identifiers: impl IntoIterator<Item = NonZeroU32>,
-) -> Properties<Bytes> {
+) -> Option<Properties<Bytes>> {
     let identifiers = identifiers.into_iter().map(|id| Property::SubscriptionIdentifier(id.get()));
-    rebuilt(properties.iter().chain(identifiers))
-}
-
-fn rebuilt<'a>(properties: impl Iterator<Item = Property<'a>>) -> Properties<Bytes> {
-    Properties::new(properties).expect("properties of a checked list, and checked identifiers")
+    Properties::new(properties.iter().chain(identifiers)).ok()
 }

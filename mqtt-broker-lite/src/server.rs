@@ -114,8 +114,9 @@ async fn accept(shared: Rc<Shared>, listener: TcpListener) {
             Ok((stream, _)) => {
                 // Small packets are written together where they can be; they should not wait where they cannot.
                 let _ = stream.set_nodelay(true);
-                let peer = shared.add(stream);
-                tokio::task::spawn_local(converse(Rc::clone(&shared), peer));
+                if let Some(peer) = shared.add(stream) {
+                    tokio::task::spawn_local(converse(Rc::clone(&shared), peer));
+                }
             }
             Err(_) => time::sleep(ACCEPT_PAUSE).await,
         }
@@ -194,8 +195,9 @@ impl Shared {
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    fn add(&self, stream: TcpStream) -> Rc<Peer> {
-        let id = self.broker.borrow_mut().handle_accepted(self.now());
+    /// `None` if there are too many; the connection is closed then.
+    fn add(&self, stream: TcpStream) -> Option<Rc<Peer>> {
+        let id = self.broker.borrow_mut().handle_accepted(self.now())?;
         let peer = Rc::new(Peer {
             id,
             stream,
@@ -212,7 +214,7 @@ impl Shared {
         peers[id.index()] = Some(Rc::clone(&peer));
         drop(peers);
         self.arm();
-        peer
+        Some(peer)
     }
 
     fn remove(&self, peer: &Peer) {
@@ -334,7 +336,7 @@ impl Shared {
     }
 }
 
-/// Where clients can connect to, and the listener for it: every address that a name stands for, or the first that works.
+/// A listener, and where clients can connect to: the address, or the first one that works of those a name stands for.
 ///
 /// # Errors
 /// The last error, if none of the addresses can be listened on.

@@ -15,6 +15,8 @@ use crate::{ConnectionId, subscriptions::SubscriberId};
 pub(crate) struct ClientSession {
     pub(crate) client_id: Str<Bytes>,
     pub(crate) place: Place,
+    /// How many subscriptions it has.
+    pub(crate) subscriptions: usize,
 }
 
 /// Where a session is.
@@ -55,7 +57,11 @@ impl Sessions {
         connection: ConnectionId,
     ) -> SubscriberId {
         let key = client_id.clone().into_inner();
-        let session = Some(ClientSession { client_id, place: Place::Connected(connection) });
+        let session = Some(ClientSession {
+            client_id,
+            place: Place::Connected(connection),
+            subscriptions: 0,
+        });
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).expect("fewer sessions than addresses")

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE, and the retained messages a subscription brings (sections 3.8 to 3.11, 3.3.1.3).
 
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
+use core::{num::NonZeroU32, time::Duration};
 
 use bytes::Bytes;
 use mqtt_session::{
@@ -11,6 +11,7 @@ use mqtt_session::{
 
 use crate::{
     Broker, ConnectionId,
+    broker::Deadline,
     retained::Cursor,
     subscriptions::{SubscriberId, Subscription},
 };
@@ -19,9 +20,12 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Replay {
     filter: TopicFilter<Bytes>,
-    subscription: Subscription,
     cursor: Cursor,
 }
+
+/// How many names are looked at for one filter, and how often, before others have their turn.
+const NAMES_IN_A_SLICE: usize = 256;
+const SLICES_IN_A_TURN: usize = 64;
 
 impl Broker {
     pub(crate) fn subscribe(
@@ -34,35 +38,41 @@ impl Broker {
             return;
         };
         let identifier = subscribe.properties.subscription_identifier().and_then(NonZeroU32::new);
-        let mut replays = Vec::new();
         let codes: Vec<ReasonCode> = subscribe
             .filters
             .iter()
             .map(|(filter, options)| {
-                let subscription = Subscription { options, identifier };
-                self.subscribe_one(subscriber, filter, subscription, &mut replays)
+                self.subscribe_one(id, subscriber, filter, Subscription { options, identifier })
             })
             .collect();
         if let Some(connection) = self.connections.get_mut(id) {
             // [MQTT-3.8.4-1] One code for each filter of a checked list: this can be said.
             let answered = connection.server.suback(now, subscribe.id, codes);
             debug_assert_eq!(answered, Ok(()));
-            connection.replays.extend(replays);
         }
         self.replay(now, id);
     }
 
     fn subscribe_one(
         &mut self,
+        id: ConnectionId,
         subscriber: SubscriberId,
         filter: TopicFilter<&[u8]>,
         subscription: Subscription,
-        replays: &mut Vec<Replay>,
     ) -> ReasonCode {
-        let existing = self.subscriptions.get(&filter, subscriber).is_some();
-        let count = self.subscriptions.subscriber_filters(subscriber).count();
-        if !existing && count >= self.config.max_subscriptions {
+        let levels = filter.as_bytes().split(|&byte| byte == b'/').count();
+        if levels > self.config.max_filter_levels {
             return ReasonCode::QUOTA_EXCEEDED;
+        }
+        let existing = self.subscriptions.get(&filter, subscriber).is_some();
+        let Some(client) = self.sessions.get_mut(subscriber) else {
+            return ReasonCode::UNSPECIFIED_ERROR;
+        };
+        if !existing {
+            if client.subscriptions >= self.config.max_subscriptions {
+                return ReasonCode::QUOTA_EXCEEDED;
+            }
+            client.subscriptions += 1;
         }
         // [MQTT-3.8.4-3]
         self.subscriptions.insert(&filter, subscriber, subscription);
@@ -72,9 +82,14 @@ impl Broker {
             RetainHandling::DoNotSend => false,
         };
         // [section 4.8.2] A shared subscription brings none.
-        if wanted && filter.shared().is_none() {
+        if wanted
+            && filter.shared().is_none()
+            && let Some(connection) = self.connections.get_mut(id)
+        {
             let filter = filter.to_bytes();
-            replays.push(Replay { filter, subscription, cursor: Cursor::default() });
+            // Who asks again while they are on their way gets them from the beginning, and not twice.
+            let replay = Replay { filter: filter.clone(), cursor: Cursor::default() };
+            connection.replays.insert(filter.into_inner(), replay);
         }
         ReasonCode::granted(subscription.options.qos)
     }
@@ -85,62 +100,96 @@ impl Broker {
         id: ConnectionId,
         unsubscribe: &Unsubscribe<&[u8]>,
     ) {
-        let Some(subscriber) = self.connections.get(id).and_then(|c| c.subscriber) else {
-            return;
-        };
-        let codes: Vec<ReasonCode> = unsubscribe
-            .filters
-            .iter()
-            .map(|filter| match self.subscriptions.remove(&filter, subscriber) {
-                Some(_) => ReasonCode::SUCCESS,
-                None => ReasonCode::NO_SUBSCRIPTION_EXISTED,
-            })
-            .collect();
-        if let Some(connection) = self.connections.get_mut(id) {
-            let unsubscribed = |replay: &Replay| {
-                unsubscribe.filters.iter().any(|filter| filter == replay.filter.as_ref())
-            };
-            connection.replays.retain(|replay| !unsubscribed(replay));
-            let answered = connection.server.unsuback(now, unsubscribe.id, codes);
-            debug_assert_eq!(answered, Ok(()));
-        }
-    }
-
-    /// Sends retained messages that wait, as many as the connection takes now.
-    pub(crate) fn replay(&mut self, now: Instant, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let limit = usize::from(self.config.server.max_queued);
-        while let Some(mut replay) = connection.replays.pop_front() {
-            let Subscription { options, identifier } = replay.subscription;
-            let mut found = self.retained.slice(&replay.filter, &replay.cursor, usize::MAX);
-            loop {
-                let server = &mut connection.server;
-                let queued = server.session().map_or(limit, Session::open);
-                if !server.has_room() || queued >= limit {
-                    break;
-                }
-                let Some((_, retained)) = found.next() else {
-                    break;
-                };
-                let Some(message) = retained.message(now, identifier) else {
-                    continue;
-                };
-                // [MQTT-3.3.1-8] and table row A54 of the decisions.
-                let qos = retained.qos.min(options.qos);
-                match server.publish(now, Publication { qos, retain: true, message }) {
-                    Ok(_) => self.stats.delivered += 1,
-                    Err(_) => self.stats.dropped_too_large += 1,
-                }
+        let Some(subscriber) = connection.subscriber else {
+            return;
+        };
+        let mut codes = Vec::new();
+        for filter in unsubscribe.filters.iter() {
+            let removed = self.subscriptions.remove(&filter, subscriber).is_some();
+            if removed && let Some(client) = self.sessions.get_mut(subscriber) {
+                client.subscriptions -= 1;
+                connection.replays.remove(filter.as_bytes());
             }
-            match found.into_cursor() {
-                None => continue,
-                Some(cursor) => replay.cursor = cursor,
+            codes.push(match removed {
+                true => ReasonCode::SUCCESS,
+                false => ReasonCode::NO_SUBSCRIPTION_EXISTED,
+            });
+        }
+        let answered = connection.server.unsuback(now, unsubscribe.id, codes);
+        debug_assert_eq!(answered, Ok(()));
+    }
+
+    /// Sends retained messages that wait, as many as the connection takes now and as are found in one turn.
+    pub(crate) fn replay(&mut self, now: Instant, id: ConnectionId) {
+        for _ in 0..SLICES_IN_A_TURN {
+            if !self.replay_slice(now, id) {
+                return self.flush(id);
             }
-            connection.replays.push_front(replay);
-            break;
+        }
+        if let Some(connection) = self.connections.get_mut(id)
+            && connection.replay_at.is_none()
+        {
+            // As soon as can be, but not before the caller has looked at the others.
+            let at = now + Duration::from_micros(1);
+            connection.replay_at = Some(at);
+            self.deadlines.insert((at, Deadline::Replay(id)));
         }
         self.flush(id);
+    }
+
+    pub(crate) fn replay_timeout(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.replay_at = None;
+            self.replay(now, id);
+        }
+    }
+
+    /// One slice of one subscription; whether there may be more that the connection takes now.
+    fn replay_slice(&mut self, now: Instant, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return false;
+        };
+        let (Some(subscriber), Some(mut entry)) =
+            (connection.subscriber, connection.replays.first_entry())
+        else {
+            return false;
+        };
+        let Replay { filter, cursor } = entry.get_mut();
+        let Some(Subscription { options, identifier }) = self.subscriptions.get(filter, subscriber)
+        else {
+            entry.remove();
+            return true;
+        };
+        let limit = usize::from(self.config.server.max_queued);
+        let server = &mut connection.server;
+        let mut found = self.retained.slice(filter, cursor, NAMES_IN_A_SLICE);
+        let room = loop {
+            let queued = server.session().map_or(limit, Session::open);
+            if !server.has_room() || queued >= limit {
+                break false;
+            }
+            let Some((_, retained)) = found.next() else {
+                break true;
+            };
+            let Some(message) = retained.message(now, identifier) else {
+                continue;
+            };
+            // [MQTT-3.3.1-8] and table row A54 of the decisions.
+            let qos = retained.qos.min(options.qos);
+            match server.publish(now, Publication { qos, retain: true, message }) {
+                Ok(_) => self.stats.delivered += 1,
+                Err(_) => self.stats.dropped_too_large += 1,
+            }
+        };
+        match found.into_cursor() {
+            None => {
+                entry.remove();
+            }
+            Some(next) => *cursor = next,
+        }
+        room
     }
 }

@@ -13,7 +13,7 @@ use mqtt_proto::{
 
 use crate::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
-    connection::{Connection, Limits, for_version},
+    connection::{Connection, Limits, check_alias, for_version},
 };
 
 /// The server's side of one network connection, from its first byte to its last.
@@ -365,6 +365,7 @@ impl Server {
             return Err(PublishError::NotConnected);
         }
         let now = self.advance(now);
+        check_alias(message)?;
         let message = for_version(self.connection.version, message.as_ref());
         self.connection.send_at_most_once(now, retain, &message)
     }

@@ -499,7 +499,7 @@ impl Pair {
         let finished = &mut self.server_finished;
         server.handle_flushed(self.now, |id, how| finished.push((id.get(), how)));
         let lasts = server.session_expiry() > 0;
-        if let Some(session) = server.into_session() {
+        if let Some(session) = server.take_session() {
             self.session = Some(session).filter(|_| lasts);
         }
     }
