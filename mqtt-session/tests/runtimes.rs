@@ -1,5 +1,7 @@
 //! The adapters of the examples against a server that is one too: [`Server`] on a plain thread.
 
+#![allow(clippy::duplicate_mod, reason = "each example has its application in a file of its own")]
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},

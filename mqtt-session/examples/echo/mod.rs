@@ -1,4 +1,5 @@
-//! What every adapter example does with its client: subscribe, publish to itself, print, disconnect.
+//! What every adapter example does with its client: subscribe, publish to itself, print,
+//! disconnect.
 
 use std::{
     error::Error,

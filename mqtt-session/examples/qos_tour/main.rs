@@ -1,4 +1,5 @@
-//! The three delivery promises of MQTT as sequence diagrams, and what a cut connection does to them.
+//! The three delivery promises of MQTT as sequence diagrams, and what a cut connection does to
+//! them.
 //!
 //! ```text
 //! cargo run -p mqtt-session --example qos_tour

@@ -139,7 +139,7 @@ impl Tour {
         self.was_cut = true;
         self.wire.retain(|flight| flight.0 != link);
         let end = &mut self.ends[link as usize];
-        end.session = end.server.take().and_then(Server::into_session);
+        end.session = end.server.take().and_then(|mut server| server.take_session());
         end.client.handle_closed(NOW);
         let mut line = lifelines();
         let (from, to) = (LINES[link as usize], LINES[link as usize + 1]);
