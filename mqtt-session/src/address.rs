@@ -300,7 +300,8 @@ mod tests {
     #[test]
     fn not_addresses() {
         use AddressError::*;
-        let rows: &[(&str, fn(String) -> AddressError, &str)] = &[
+        type Row = (&'static str, fn(String) -> AddressError, &'static str);
+        let rows: &[Row] = &[
             ("mqtts://host", NotSupported, "mqtts"),
             ("WS://host", NotSupported, "ws"),
             ("wss://host/mqtt", NotSupported, "wss"),

@@ -389,7 +389,7 @@ impl Client {
     /// Whether [`publish`](Self::publish) has room for a message of this QoS now.
     pub(crate) fn has_room(&self, qos: QoS) -> bool {
         match (qos, &self.connection) {
-            (QoS::AtMostOnce, Some(connection)) => connection.wants_input(),
+            (QoS::AtMostOnce, Some(connection)) => connection.has_room(),
             (QoS::AtMostOnce, None) => true,
             _ => self.session.open() < self.options.max_pending.into(),
         }

@@ -408,8 +408,8 @@ impl Connection {
     }
 }
 
-/// The message as it can be said in this version: 3.1.1 has no properties. Whoever published it, or asked for it, may have
-/// spoken 5.0.
+/// The message as it can be said in this version: 3.1.1 has no properties. Whoever published it, or
+/// asked for it, may have spoken 5.0.
 pub(crate) fn for_version(version: ProtocolVersion, message: Message<&[u8]>) -> Message<&[u8]> {
     match version {
         ProtocolVersion::V311 => Message { properties: Properties::default(), ..message },

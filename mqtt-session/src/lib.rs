@@ -41,3 +41,8 @@ pub use server::{Accept, Server, ServerAction, ServerConfig};
 pub use session::Session;
 pub use time::Instant;
 pub use transmit::Transmit;
+
+/// The guide to adapters is code too.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/SANS-IO.md")]
+mod guide {}

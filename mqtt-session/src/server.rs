@@ -351,7 +351,8 @@ impl Server {
         Ok(Some(id))
     }
 
-    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed; to a 3.1.1 client without its properties.
+    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed; to a 3.1.1 client
+    /// without its properties.
     ///
     /// # Errors
     /// [`PublishError`]; nothing changed then.
@@ -423,8 +424,8 @@ impl Server {
         CloseReason::Requested(reason)
     }
 
-    /// Takes the session back, if the CONNECT was accepted and it was not taken before: the connection is over, but for what is
-    /// left to transmit.
+    /// Takes the session back, if the CONNECT was accepted and it was not taken before: the
+    /// connection is over, but for what is left to transmit.
     pub fn take_session(&mut self) -> Option<Session> {
         self.state = State::Closed;
         let mut session = self.session.take()?;

@@ -70,8 +70,8 @@ impl Flow {
         assert_eq!(pair.client.send_quota(), 100, "{told}");
     }
 
-    /// What the sender owes after this much of the exchange was heard: PUBREL where PUBREC came, else
-    /// PUBLISH with DUP; in the order of each.
+    /// What the sender owes after this much of the exchange was heard: PUBREL where PUBREC came,
+    /// else PUBLISH with DUP; in the order of each.
     fn owed(self, heard: &[String]) -> Vec<String> {
         let (out, back) = if self.up { ('>', '<') } else { ('<', '>') };
         let came = |packet: &str, id: usize| heard.contains(&format!("{back} {packet} {id}"));
