@@ -6,8 +6,8 @@
 //! over those that cannot match: a literal level leaps to where it would be, and what lies behind a level that `+`
 //! stands for is left in one leap when nothing more can come there. So the names looked at are those that match,
 //! plus a few for each *branch*: a way to fill in the `+` levels of some beginning of the filter that the store has
-//! names for. `#` and `a/#` look at nothing but matches, and `a/b` at two names; `+/b` looks at a few names for
-//! each first level there is. Looking at a name takes O(log n + its length), and less for neighbours.
+//! names for. `#` and `a/#` look at their matches and at most three names more, and `a/b` at three; `+/b` looks at a few
+//! names for each first level there is. Looking at a name takes O(log n + its length), and less for neighbours.
 //!
 //! Branches are as many as publishers please, so the work can be [sliced](Retained::slice): by names looked at, not
 //! by matches found.

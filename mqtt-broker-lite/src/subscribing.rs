@@ -180,13 +180,11 @@ impl Broker {
             return true;
         };
         let limit = usize::from(self.config.server.max_queued);
-        // The other half is left to answers, so that the client is heard meanwhile.
-        let half = self.config.server.max_transmit / 2;
         let server = &mut connection.server;
         let mut found = self.retained.slice(filter, cursor, NAMES_IN_A_SLICE);
         let room = loop {
             let queued = server.session().map_or(limit, Session::open);
-            if server.transmit().len() > half || queued >= limit {
+            if !server.has_room() || queued >= limit {
                 break false;
             }
             let Some((_, retained)) = found.next() else {

@@ -1,8 +1,8 @@
 //! Packets out of a byte stream.
 
 use crate::{
-    DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef, PacketType,
-    ProtocolVersion, Role, Status, Storage, wire::Context,
+    Connect, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef,
+    PacketType, ProtocolVersion, Role, Status, Storage, wire::Context,
 };
 
 /// Reads the packets of one side of one connection, borrowed or owned, by one and the same code.
@@ -29,6 +29,8 @@ use crate::{
 pub struct Decoder {
     sender: Role,
     version: Option<ProtocolVersion>,
+    /// The packet types that may come now, as bits.
+    legal: u16,
     max_packet_size: u32,
     failed: Option<DecodeError>,
 }
@@ -37,13 +39,18 @@ impl Decoder {
     /// For the packets that `sender` sends on a connection of this version.
     #[must_use]
     pub const fn new(sender: Role, version: ProtocolVersion) -> Self {
-        Self { sender, version: Some(version), max_packet_size: MAX_PACKET_SIZE, failed: None }
+        Self::with(sender, Some(version))
     }
 
     /// For the packets of a client whose first must be a CONNECT, which decides the version [MQTT-3.1.0-1].
     #[must_use]
     pub const fn awaiting_connect() -> Self {
-        Self { sender: Role::Client, version: None, max_packet_size: MAX_PACKET_SIZE, failed: None }
+        Self::with(Role::Client, None)
+    }
+
+    const fn with(sender: Role, version: Option<ProtocolVersion>) -> Self {
+        let legal = legal_types(sender, version);
+        Self { sender, version, legal, max_packet_size: MAX_PACKET_SIZE, failed: None }
     }
 
     /// Refuses packets of more than `limit` bytes, fixed header included, as soon as their length is known. Without
@@ -70,12 +77,8 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
-    #[inline]
     pub fn header(&mut self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        self.parse_header(src).map_err(|error| self.fail(error))
+        self.next_header(src)
     }
 
     /// The packet at the start of `src` and its size in bytes, borrowed: nothing is allocated.
@@ -87,13 +90,13 @@ impl Decoder {
         &mut self,
         src: &'a [u8],
     ) -> Result<Status<(PacketRef<'a>, usize)>, DecodeError> {
-        let header = match self.header(src)? {
+        let header = match self.next_header(src)? {
             Status::Ready(header) => header,
             Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
         };
         let len = header.packet_len() as usize;
         match src.get(header.len.into()..len) {
-            Some(body) => Ok(Status::Ready((self.body(header, &body)?, len))),
+            Some(body) => self.body(header, &body, |packet| (packet, len)),
             None => Ok(Status::need((len - src.len()) as u32)),
         }
     }
@@ -109,7 +112,7 @@ impl Decoder {
         &mut self,
         src: &mut bytes::BytesMut,
     ) -> Result<Status<Packet<bytes::Bytes>>, DecodeError> {
-        let header = match self.header(src)? {
+        let header = match self.next_header(src)? {
             Status::Ready(header) => header,
             Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
         };
@@ -119,30 +122,52 @@ impl Decoder {
         }
         let mut frame = src.split_to(len).freeze();
         bytes::Buf::advance(&mut frame, header.len.into());
-        Ok(Status::Ready(self.body(header, &frame)?))
+        self.body(header, &frame, |packet| packet)
     }
 
     #[inline]
-    fn body<B: Storage>(
+    fn body<B: Storage, T>(
+        &mut self,
+        header: FrameHeader,
+        body: &B,
+        ready: impl Fn(Packet<B>) -> T,
+    ) -> Result<Status<T>, DecodeError> {
+        if header.packet_type == PacketType::Connect {
+            return self.connect(header, body).map(|packet| Status::Ready(ready(packet)));
+        }
+        // The first packet is a CONNECT, so the version is known.
+        let version = self.version.unwrap_or(ProtocolVersion::V5);
+        let context = Context { version, sender: self.sender };
+        Packet::decode_body(header, body, context, |packet| Status::Ready(ready(packet)))
+            .map_err(|error| self.fail(error))
+    }
+
+    /// Out of the hot path: once per connection, and the largest packet.
+    #[inline(never)]
+    fn connect<B: Storage>(
         &mut self,
         header: FrameHeader,
         body: &B,
     ) -> Result<Packet<B>, DecodeError> {
-        let context = self.version.map(|version| Context { version, sender: self.sender });
-        match Packet::decode_body(header, body, context) {
-            Ok(packet) => {
-                if let Packet::Connect(connect) = &packet {
-                    self.version = Some(connect.version);
-                    // Not checked while the version was unknown.
-                    self.check_minimal(&header).map_err(|error| self.fail(error))?;
-                }
-                Ok(packet)
-            }
-            Err(error) => Err(self.fail(error)),
-        }
+        let connect =
+            Connect::decode_body(header, body, self.version).map_err(|error| self.fail(error))?;
+        self.version = Some(connect.version);
+        self.legal = legal_types(self.sender, self.version);
+        // Not checked while the version was unknown.
+        self.check_minimal(&header).map_err(|error| self.fail(error))?;
+        Ok(Packet::Connect(connect))
     }
 
-    #[inline]
+    /// Inlined, so that the header stays in registers on its way to the body.
+    #[inline(always)]
+    fn next_header(&mut self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.parse_header(src).map_err(|error| self.fail(error))
+    }
+
+    #[inline(always)]
     fn parse_header(&self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
         if let Some(&first) = src.first() {
             self.check_type(first >> 4)?;
@@ -165,31 +190,55 @@ impl Decoder {
 
     #[inline]
     fn check_type(&self, number: u8) -> Result<(), DecodeError> {
-        let kind = match PacketType::new(number) {
-            None => DecodeErrorKind::ReservedPacketType(number),
-            Some(PacketType::Auth) if self.version == Some(ProtocolVersion::V311) => {
-                DecodeErrorKind::ReservedPacketType(number)
-            }
-            Some(packet) if self.version.is_none() && packet != PacketType::Connect => {
-                DecodeErrorKind::ConnectExpected
-            }
-            Some(packet) if !packet.may_be_sent_by(self.sender) => {
-                DecodeErrorKind::WrongSender(packet)
-            }
-            // Only the client of 3.1.1 says DISCONNECT (section 3.14).
-            Some(packet @ PacketType::Disconnect)
-                if self.sender == Role::Server && self.version == Some(ProtocolVersion::V311) =>
-            {
-                DecodeErrorKind::WrongSender(packet)
-            }
-            Some(_) => return Ok(()),
-        };
-        Err(DecodeError::new(kind, 0))
+        if self.legal & 1 << number != 0 { Ok(()) } else { Err(self.refuse_type(number)) }
+    }
+
+    #[cold]
+    fn refuse_type(&self, number: u8) -> DecodeError {
+        let kind = refusal(number, self.sender, self.version);
+        DecodeError::new(kind.unwrap_or(DecodeErrorKind::ReservedPacketType(number)), 0)
     }
 
     #[cold]
     fn fail(&mut self, error: DecodeError) -> DecodeError {
         self.failed = Some(error);
         error
+    }
+}
+
+/// The packet types that may come from `sender`, as bits.
+const fn legal_types(sender: Role, version: Option<ProtocolVersion>) -> u16 {
+    let mut legal = 0;
+    let mut number = 0;
+    while number < 16 {
+        if refusal(number, sender, version).is_none() {
+            legal |= 1 << number;
+        }
+        number += 1;
+    }
+    legal
+}
+
+/// Why a packet of this type may not come from `sender`.
+const fn refusal(
+    number: u8,
+    sender: Role,
+    version: Option<ProtocolVersion>,
+) -> Option<DecodeErrorKind> {
+    let Some(packet) = PacketType::new(number) else {
+        return Some(DecodeErrorKind::ReservedPacketType(number));
+    };
+    match (packet, version, sender) {
+        (PacketType::Connect, None, Role::Client) => None,
+        (_, None, _) => Some(DecodeErrorKind::ConnectExpected),
+        (PacketType::Auth, Some(ProtocolVersion::V311), _) => {
+            Some(DecodeErrorKind::ReservedPacketType(number))
+        }
+        // Only the client of 3.1.1 says DISCONNECT (section 3.14).
+        (PacketType::Disconnect, Some(ProtocolVersion::V311), Role::Server) => {
+            Some(DecodeErrorKind::WrongSender(packet))
+        }
+        _ if packet.may_be_sent_by(sender) => None,
+        _ => Some(DecodeErrorKind::WrongSender(packet)),
     }
 }

@@ -107,10 +107,35 @@ packet_types! {
 }
 
 impl PacketType {
+    #[cold]
+    const fn refuse_flags(self, flags: u8) -> DecodeErrorKind {
+        match self {
+            Self::Publish if flags & 0b0110 == 0b0110 => DecodeErrorKind::QoS3,
+            Self::Publish => DecodeErrorKind::DupOnQoS0,
+            _ => DecodeErrorKind::FixedHeaderFlags,
+        }
+    }
+
     pub(crate) const fn bit(self) -> u16 {
         1 << self as u8
     }
 }
+
+/// The fixed header flags that each packet type may have, as bits.
+static LEGAL_FLAGS: [u16; 16] = {
+    let mut legal = [0; 16];
+    let mut at = 0;
+    while at < PacketType::ALL.len() {
+        let packet = PacketType::ALL[at];
+        legal[packet as usize] = match packet {
+            // Not QoS 3, and DUP not with QoS 0.
+            PacketType::Publish => 0b0011_1100_0011_1111,
+            packet => 1 << packet.flags(),
+        };
+        at += 1;
+    }
+    legal
+};
 
 /// The largest packet there can be: five bytes of fixed header and 268,435,455 of the rest.
 pub const MAX_PACKET_SIZE: u32 = wire::MAX_VARINT + 5;
@@ -134,37 +159,28 @@ impl FrameHeader {
     ///
     /// # Errors
     /// [`DecodeError`] for a reserved type, wrong flags, a length of more than four bytes, a packet too large.
-    #[inline]
+    #[inline(always)]
     pub fn parse(src: &[u8], max_packet_size: u32) -> Result<Status<Self>, DecodeError> {
         let Some((&first, rest)) = src.split_first() else {
             return Ok(Status::need(2));
         };
-        let fail = |kind| Err(DecodeError::new(kind, 0));
-        let Some(packet_type) = PacketType::new(first >> 4) else {
-            return fail(DecodeErrorKind::ReservedPacketType(first >> 4));
+        let (number, flags) = (first >> 4, first & 0x0f);
+        let Some(packet_type) = PacketType::new(number) else {
+            return Err(DecodeError::new(DecodeErrorKind::ReservedPacketType(number), 0));
         };
-        let flags = first & 0x0f;
-        if packet_type == PacketType::Publish {
-            if flags & 0b0110 == 0b0110 {
-                return fail(DecodeErrorKind::QoS3);
-            }
-            if flags & 0b1110 == 0b1000 {
-                return fail(DecodeErrorKind::DupOnQoS0);
-            }
-        } else if flags != packet_type.flags() {
-            return fail(DecodeErrorKind::FixedHeaderFlags);
+        if LEGAL_FLAGS[usize::from(number)] & 1 << flags == 0 {
+            return Err(DecodeError::new(packet_type.refuse_flags(flags), 0));
         }
-        match wire::parse_varint(rest) {
-            VarInt::Value(remaining, len, minimal) => {
-                let header = Self { packet_type, flags, len: len as u8 + 1, minimal, remaining };
-                if header.packet_len() > max_packet_size {
-                    return Err(DecodeError::new(DecodeErrorKind::PacketTooLarge, 1));
-                }
-                Ok(Status::Ready(header))
-            }
-            VarInt::Incomplete => Ok(Status::need(1)),
-            VarInt::TooLong => Err(DecodeError::new(DecodeErrorKind::VarIntTooLong, 1)),
+        let (remaining, len, minimal) = match wire::parse_varint(rest) {
+            VarInt::Value(remaining, len, minimal) => (remaining, len as u8 + 1, minimal),
+            VarInt::Incomplete => return Ok(Status::need(1)),
+            VarInt::TooLong => return Err(DecodeError::new(DecodeErrorKind::VarIntTooLong, 1)),
+        };
+        let header = Self { packet_type, flags, len, minimal, remaining };
+        if header.packet_len() > max_packet_size {
+            return Err(DecodeError::new(DecodeErrorKind::PacketTooLarge, 1));
         }
+        Ok(Status::Ready(header))
     }
 
     /// The type of the packet.

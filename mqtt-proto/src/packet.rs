@@ -130,18 +130,41 @@ impl<B: Storage> Packet<B> {
         }
     }
 
-    /// Reads what follows the fixed header. A CONNECT is read by the version it names itself, which must be that of
-    /// the context if there is one.
+    /// Reads what follows the fixed header of any packet but CONNECT, and hands it to `ready`. Every move of a packet is a
+    /// copy of a hundred bytes and more, so those that come often are made where they are wanted.
     #[inline]
-    pub(crate) fn decode_body(
+    pub(crate) fn decode_body<T>(
         header: FrameHeader,
         body: &B,
-        context: Option<Context>,
-    ) -> Result<Self, DecodeError> {
+        context: Context,
+        ready: impl Fn(Self) -> T,
+    ) -> Result<T, DecodeError> {
         let mut reader = Reader::new(body);
-        decode(header, &mut reader, context).map_err(|kind| {
-            DecodeError::new(kind, u32::from(header.len) + reader.cursor.position() as u32)
-        })
+        let kind = match header.packet_type {
+            PacketType::Publish => match Publish::decode(header, &mut reader, context) {
+                Ok(publish) => return Ok(ready(Self::Publish(publish))),
+                Err(kind) => kind,
+            },
+            packet @ (PacketType::PubAck
+            | PacketType::PubRec
+            | PacketType::PubRel
+            | PacketType::PubComp) => match Ack::decode(packet, &mut reader, context) {
+                Ok(ack) => {
+                    return Ok(ready(match packet {
+                        PacketType::PubAck => Self::PubAck(ack),
+                        PacketType::PubRec => Self::PubRec(ack),
+                        PacketType::PubRel => Self::PubRel(ack),
+                        _ => Self::PubComp(ack),
+                    }));
+                }
+                Err(kind) => kind,
+            },
+            packet => match decode_seldom(packet, &mut reader, context) {
+                Ok(packet) => return Ok(ready(packet)),
+                Err(kind) => kind,
+            },
+        };
+        Err(reader.error(header, kind))
     }
 
     /// The size of the packet on the wire, fixed header included: what
@@ -233,20 +256,13 @@ impl<B: Storage> Publish<B> {
     }
 }
 
-fn decode<B: Storage>(
-    header: FrameHeader,
+#[inline(never)]
+fn decode_seldom<B: Storage>(
+    packet: PacketType,
     reader: &mut Reader<'_, B>,
-    context: Option<Context>,
+    context: Context,
 ) -> Result<Packet<B>, DecodeErrorKind> {
-    let Some(context) = context.filter(|_| header.packet_type != PacketType::Connect) else {
-        return decode_connect(header, reader, context);
-    };
-    let packet = match header.packet_type {
-        PacketType::Publish => Packet::Publish(Publish::decode(header, reader, context)?),
-        PacketType::PubAck => Packet::PubAck(Ack::decode(PacketType::PubAck, reader, context)?),
-        PacketType::PubRec => Packet::PubRec(Ack::decode(PacketType::PubRec, reader, context)?),
-        PacketType::PubRel => Packet::PubRel(Ack::decode(PacketType::PubRel, reader, context)?),
-        PacketType::PubComp => Packet::PubComp(Ack::decode(PacketType::PubComp, reader, context)?),
+    let packet = match packet {
         PacketType::ConnAck => Packet::ConnAck(ConnAck::decode(reader, context)?),
         PacketType::Subscribe => Packet::Subscribe(Subscribe::decode(reader, context)?),
         PacketType::SubAck => Packet::SubAck(SubAck::decode(reader, context)?),
@@ -256,28 +272,16 @@ fn decode<B: Storage>(
         PacketType::PingResp => Packet::PingResp,
         PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(reader, context)?),
         PacketType::Auth => Packet::Auth(Auth::decode(reader, context)?),
-        PacketType::Connect => return Err(DecodeErrorKind::ConnectExpected),
+        // Each has a way of its own.
+        PacketType::Connect
+        | PacketType::Publish
+        | PacketType::PubAck
+        | PacketType::PubRec
+        | PacketType::PubRel
+        | PacketType::PubComp => return Err(DecodeErrorKind::ConnectExpected),
     };
-    if reader.cursor.is_empty() { Ok(packet) } else { Err(DecodeErrorKind::TrailingBytes) }
-}
-
-/// Out of the hot path: once per connection, and the largest packet.
-#[inline(never)]
-fn decode_connect<B: Storage>(
-    header: FrameHeader,
-    reader: &mut Reader<'_, B>,
-    context: Option<Context>,
-) -> Result<Packet<B>, DecodeErrorKind> {
-    if header.packet_type != PacketType::Connect {
-        return Err(DecodeErrorKind::ConnectExpected);
-    }
-    let packet = Connect::decode(reader, context.map(|context| context.version))?;
-    // [MQTT-3.1.4-1]
-    if reader.cursor.is_empty() {
-        Ok(Packet::Connect(packet))
-    } else {
-        Err(DecodeErrorKind::TrailingBytes)
-    }
+    reader.end()?;
+    Ok(packet)
 }
 
 /// How a packet is written: sized and checked in one pass, written in a second that cannot fail.
@@ -288,20 +292,13 @@ pub(crate) trait Body {
     /// The remaining length, and every check there is.
     fn body_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError>;
 
-    /// Writes exactly `body_len` bytes.
-    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put);
+    /// Writes the packet, whose remaining length is `body`.
+    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put);
 
     #[inline]
     fn encoded_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
         let body = self.body_len(version)?;
         Ok(1 + wire::varint_len(body) + body)
-    }
-
-    #[inline]
-    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
-        out.u8(self.first_byte());
-        out.varint(body);
-        self.put_body(version, out);
     }
 
     #[cfg(feature = "bytes")]
@@ -346,7 +343,9 @@ impl Body for Ping {
         Ok(0)
     }
 
-    fn put_body(&self, _: ProtocolVersion, _: &mut impl Put) {}
+    fn put(&self, body: u32, _: ProtocolVersion, out: &mut impl Put) {
+        put_fixed_header(self.first_byte(), body, out);
+    }
 }
 
 /// A list that 3.1.1 has no bytes for must be empty: nothing is dropped silently.
@@ -355,6 +354,22 @@ pub(crate) fn check_v311_properties<B: Storage>(
     properties: &Properties<B>,
 ) -> Result<(), EncodeError> {
     if properties.is_empty() { Ok(()) } else { Err(EncodeError::NotInV311("a property")) }
+}
+
+#[inline]
+pub(crate) fn put_fixed_header(first: u8, body: u32, out: &mut impl Put) {
+    out.u8(first);
+    out.varint(body);
+}
+
+/// A property list behind its length.
+#[inline]
+pub(crate) fn put_properties<B: Storage>(properties: &Properties<B>, out: &mut impl Put) {
+    if properties.is_empty() {
+        return out.u8(0);
+    }
+    out.varint(properties.as_bytes().len() as u32);
+    out.slice(properties.as_bytes());
 }
 
 /// That a remaining length can be written.

@@ -363,6 +363,9 @@ impl<B: Storage> Properties<B> {
     /// That the list may be sent by `owner`: one comparison of bits.
     #[inline]
     pub(crate) fn check_owner(&self, owner: PropertyOwner) -> Result<(), EncodeError> {
+        if self.is_empty() {
+            return Ok(());
+        }
         let mut allowed = owner.allowed(None).0;
         if owner.may_repeat_identifiers() {
             allowed |= PropertySet::MANY_SUBSCRIPTION_IDENTIFIERS;

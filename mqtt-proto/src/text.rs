@@ -169,15 +169,21 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), StringError> {
 /// As [`check`], and free of wildcards: a topic name of any length.
 #[inline]
 pub(crate) fn check_topic_name(bytes: &[u8]) -> Result<(), StringError> {
-    let plain = |byte: u8| byte.wrapping_sub(1) < 0x7f && byte != b'#' && byte != b'+';
-    if all_words(bytes, plain_topic_word, plain) {
-        return Ok(());
-    }
+    if is_plain_name(bytes) { Ok(()) } else { check_topic_name_slow(bytes) }
+}
+
+#[cold]
+fn check_topic_name_slow(bytes: &[u8]) -> Result<(), StringError> {
     check_slow(bytes)?;
-    if bytes.iter().any(|&byte| byte == b'#' || byte == b'+') {
-        return Err(StringError::Wildcard);
-    }
-    Ok(())
+    let wildcard = bytes.iter().any(|&byte| byte == b'#' || byte == b'+');
+    if wildcard { Err(StringError::Wildcard) } else { Ok(()) }
+}
+
+/// Whether there is nothing but ASCII, no U+0000 and no wildcard.
+#[inline]
+pub(crate) fn is_plain_name(bytes: &[u8]) -> bool {
+    let plain = |byte: u8| byte.wrapping_sub(1) < 0x7f && byte != b'#' && byte != b'+';
+    all_words(bytes, plain_topic_word, plain)
 }
 
 #[cold]
@@ -206,15 +212,13 @@ const fn plain_word(word: u64) -> bool {
     (word | word.wrapping_sub(LOW)) & HIGH == 0
 }
 
-/// As [`plain_word`], and no byte is `#` or `+`.
+/// As [`plain_word`], and no byte is `#` or `+`: the two differ in one bit.
 #[inline]
 const fn plain_topic_word(word: u64) -> bool {
-    const fn zero_byte(word: u64) -> u64 {
-        word.wrapping_sub(LOW) & !word
-    }
-    let hash = zero_byte(word ^ (LOW * b'#' as u64));
-    let plus = zero_byte(word ^ (LOW * b'+' as u64));
-    (word | word.wrapping_sub(LOW) | hash | plus) & HIGH == 0
+    const BIT: u64 = LOW * (b'#' ^ b'+') as u64;
+    // Where a wildcard was there is a zero byte, and one less sets its high bit.
+    let wildcard = (word | BIT) ^ (LOW * (b'#' | b'+') as u64);
+    (word | word.wrapping_sub(LOW) | wildcard.wrapping_sub(LOW)) & HIGH == 0
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{
     Storage, Str, StringError,
-    text::{check, check_len, check_topic_name, utf8},
+    text::{check, check_len, check_topic_name, is_plain_name, utf8},
 };
 
 /// What begins every shared subscription, section 4.8.2.
@@ -173,16 +173,19 @@ pub(crate) fn check_filter(filter: &[u8]) -> Result<(), StringError> {
         return Err(StringError::Empty);
     }
     // A filter without wildcards is checked as fast as a name.
-    match check_topic_name(filter) {
-        Err(StringError::Wildcard) => {}
-        done => return done,
+    if is_plain_name(filter) {
+        return Ok(());
     }
     check(filter)?;
-    let mut levels = filter.split(|&byte| byte == b'/').peekable();
-    while let Some(level) = levels.next() {
-        let wildcard = level.iter().any(|&byte| byte == b'+' || byte == b'#');
+    for (at, &byte) in filter.iter().enumerate() {
+        let next = filter.get(at + 1);
+        let last = match byte {
+            b'#' => next.is_none(),
+            b'+' => matches!(next, None | Some(b'/')),
+            _ => continue,
+        };
         // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
-        if wildcard && (level.len() > 1 || level == b"#" && levels.peek().is_some()) {
+        if !last || at > 0 && filter[at - 1] != b'/' {
             return Err(StringError::Wildcard);
         }
     }

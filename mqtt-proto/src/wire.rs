@@ -1,8 +1,8 @@
 //! Cursors over the bytes of a packet: the only code that reads or writes a wire byte.
 
 use crate::{
-    DecodeErrorKind, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion, ReasonCode,
-    Role, Storage, property,
+    DecodeError, DecodeErrorKind, FrameHeader, PacketId, PacketType, Properties, PropertyOwner,
+    ProtocolVersion, ReasonCode, Role, Storage, property,
 };
 
 /// What a decoder knows before it reads a packet.
@@ -55,6 +55,14 @@ pub(crate) enum VarInt {
 
 #[inline]
 pub(crate) fn parse_varint(bytes: &[u8]) -> VarInt {
+    match bytes {
+        [byte @ 0..=0x7f, ..] => VarInt::Value((*byte).into(), 1, true),
+        _ => parse_long_varint(bytes),
+    }
+}
+
+#[inline(never)]
+fn parse_long_varint(bytes: &[u8]) -> VarInt {
     let mut value = 0;
     for (at, &byte) in bytes.iter().take(4).enumerate() {
         value |= u32::from(byte & 0x7f) << (7 * at);
@@ -199,7 +207,7 @@ impl<'a, B: Storage> Reader<'a, B> {
     }
 
     /// A property list behind its length, empty in 3.1.1.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn properties(
         &mut self,
         owner: PropertyOwner,
@@ -208,11 +216,20 @@ impl<'a, B: Storage> Reader<'a, B> {
         if context.version == ProtocolVersion::V311 {
             return Ok(Properties::default());
         }
-        let len = self.cursor.varint()? as usize;
-        let start = self.cursor.position();
-        if len == 0 {
-            return Ok(Properties::default());
+        match self.cursor.varint()? {
+            0 => Ok(Properties::default()),
+            len => self.property_list(len as usize, owner, context),
         }
+    }
+
+    #[inline(never)]
+    fn property_list(
+        &mut self,
+        len: usize,
+        owner: PropertyOwner,
+        context: Context,
+    ) -> Result<Properties<B>, DecodeErrorKind> {
+        let start = self.cursor.position();
         let mut list = Cursor::new(self.cursor.take(len)?);
         match property::check(&mut list, owner.allowed(Some(context.sender)), owner) {
             Ok(set) => Ok(Properties::new_unchecked(self.since(start), set)),
@@ -249,6 +266,18 @@ impl<'a, B: Storage> Reader<'a, B> {
         }
     }
 
+    /// That nothing is left.
+    #[inline]
+    pub(crate) const fn end(&self) -> Result<(), DecodeErrorKind> {
+        if self.cursor.is_empty() { Ok(()) } else { Err(DecodeErrorKind::TrailingBytes) }
+    }
+
+    /// What is wrong with the packet, where the position is.
+    #[cold]
+    pub(crate) fn error(&self, header: FrameHeader, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError::new(kind, u32::from(header.len) + self.cursor.position() as u32)
+    }
+
     /// Everything that is left.
     #[inline]
     pub(crate) fn rest(&mut self) -> B {
@@ -274,6 +303,14 @@ pub(crate) trait Put {
 
     #[inline]
     fn varint(&mut self, value: u32) {
+        if value <= 0x7f {
+            return self.u8(value as u8);
+        }
+        self.long_varint(value);
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self, value: u32) {
         let (bytes, len) = varint(value);
         self.slice(&bytes[..len]);
     }
@@ -284,6 +321,19 @@ pub(crate) trait Put {
         self.u16(bytes.len() as u16);
         self.slice(bytes);
     }
+}
+
+/// A fixed header and the number that comes first in most bodies. Most packets are short, and then all of it is one
+/// write of a size that the compiler knows.
+#[inline(always)]
+pub(crate) fn put_header_and_u16(first: u8, remaining: u32, number: u16, out: &mut impl Put) {
+    let [high, low] = number.to_be_bytes();
+    if remaining <= 0x7f {
+        return out.slice(&[first, remaining as u8, high, low]);
+    }
+    out.u8(first);
+    out.varint(remaining);
+    out.slice(&[high, low]);
 }
 
 /// Writes into a slice that is known to be large enough.

@@ -13,26 +13,29 @@ use mqtt_proto::{
 use crate::{
     ClientOptions, CloseReason, CommandError, Instant, OptionsError, Outcome, PublishError,
     Session, Transmit, Violation,
-    connection::{Connection, Limits},
+    connection::{Connection, Limits, check_alias},
 };
 
 /// The client's side of one session over any number of network connections, one at a time.
 ///
 /// It does no input or output and reads no clock. Four kinds of methods:
 ///
-/// * `handle_*` say what happened: a connection, bytes, a time. They never fail; what the peer did wrong comes out as
-///   [`ClientAction::Close`].
-/// * verbs say what the application wants: [`publish`](Self::publish), [`subscribe`](Self::subscribe),
-///   [`unsubscribe`](Self::unsubscribe), [`disconnect`](Self::disconnect). What the caller did wrong comes back as an
-///   error, and nothing changed.
+/// * `handle_*` say what happened: a connection, bytes, a time. They never fail; what the peer did
+///   wrong comes out as [`ClientAction::Close`].
+/// * verbs say what the application wants: [`publish`](Self::publish),
+///   [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe),
+///   [`disconnect`](Self::disconnect). What the caller did wrong comes back as an error, and
+///   nothing changed.
 /// * `poll_*` and [`transmit`](Self::transmit) say what to do.
 /// * nouns look in.
 ///
-/// After every `handle_*` or verb, in this order: take every action from [`poll_action`](Self::poll_action); write
-/// [`transmit`](Self::transmit), and when some of it was written poll again, since more may have been waiting for room; then wait for
-/// bytes, a command, or the time of [`poll_timeout`](Self::poll_timeout). On [`ClientAction::Close`] write what is left, close
-/// the network connection and call [`handle_closed`](Self::handle_closed), as when it was lost. The session is still
-/// there: [`handle_connected`](Self::handle_connected) resumes it over a new one.
+/// After every `handle_*` or verb, in this order: take every action from
+/// [`poll_action`](Self::poll_action); write [`transmit`](Self::transmit), and when some of it was
+/// written poll again, since more may have been waiting for room; then wait for bytes, a command,
+/// or the time of [`poll_timeout`](Self::poll_timeout). On [`ClientAction::Close`] write what is
+/// left, close the network connection and call [`handle_closed`](Self::handle_closed), as when it
+/// was lost. The session is still there: [`handle_connected`](Self::handle_connected) resumes it
+/// over a new one.
 #[derive(Debug)]
 pub struct Client {
     options: ClientOptions,
@@ -84,7 +87,8 @@ pub enum ClientAction {
     Subscribed(SubAck<Bytes>),
     /// The answer to an unsubscribe.
     Unsubscribed(UnsubAck<Bytes>),
-    /// Write what is to be transmitted, close the network connection, call [`Client::handle_closed`].
+    /// Write what is to be transmitted, close the network connection, call
+    /// [`Client::handle_closed`].
     Close(CloseReason),
 }
 
@@ -132,7 +136,10 @@ impl Client {
 
     /// A network connection was opened: CONNECT is ready to be written.
     pub fn handle_connected(&mut self, now: Instant) {
-        self.now = now;
+        self.handle_closed(now);
+        let now = self.now;
+        // It was about the connection before.
+        self.actions.retain(|action| !matches!(action, ClientAction::Close(_)));
         let limits = Limits {
             max_packet_size: self.options.max_packet_size,
             receive_maximum: self.options.receive_maximum,
@@ -141,15 +148,18 @@ impl Client {
         };
         let decoder = Decoder::new(Role::Server, self.options.version);
         let mut connection = Connection::new(Role::Client, decoder, limits, now);
-        // It was encoded once, in `new`; only the client identifier and Clean Start have changed since.
+        // It was encoded once, in `new`; only the client identifier and Clean Start have changed
+        // since.
         let _ = connection.send(now, &Packet::Connect(self.connect.clone()));
         self.connection = Some(connection);
         self.ping_deadline = None;
         self.state = ClientState::Connecting { deadline: now + self.options.connect_timeout };
     }
 
-    /// Bytes came. Takes every complete packet out of `src`; an incomplete one stays in it, for the next call.
+    /// Bytes came. Takes every complete packet out of `src`; an incomplete one stays in it, for the
+    /// next call.
     pub fn handle_input(&mut self, now: Instant, src: &mut BytesMut) {
+        let now = self.advance(now);
         while let Some(connection) = self.reading() {
             match connection.decoder.decode_bytes(src) {
                 Ok(Status::Ready(packet)) => self.handle_packet(now, packet),
@@ -162,9 +172,10 @@ impl Client {
         }
     }
 
-    /// A packet came. For drivers that decode by themselves; the rest call [`handle_input`](Self::handle_input).
+    /// A packet came. For drivers that decode by themselves; the rest call
+    /// [`handle_input`](Self::handle_input).
     pub fn handle_packet(&mut self, now: Instant, packet: Packet<Bytes>) {
-        self.now = now;
+        let now = self.advance(now);
         let Some(connection) = self.reading() else {
             return;
         };
@@ -177,9 +188,10 @@ impl Client {
         }
     }
 
-    /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does nothing.
+    /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does
+    /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.now = now;
+        let now = self.advance(now);
         let due = self.poll_timeout().is_some_and(|deadline| deadline <= now);
         let Some(connection) = self.connection.as_mut().filter(|_| due) else {
             return;
@@ -198,10 +210,10 @@ impl Client {
         }
     }
 
-    /// The network connection is gone, whoever closed it. What was sent and not acknowledged waits for the next one, if the
-    /// session lasts; requests without an answer end here.
+    /// The network connection is gone, whoever closed it. What was sent and not acknowledged waits
+    /// for the next one, if the session lasts; requests without an answer end here.
     pub fn handle_closed(&mut self, now: Instant) {
-        self.now = now;
+        self.advance(now);
         if self.connection.take().is_none() {
             return;
         }
@@ -214,13 +226,18 @@ impl Client {
         if !self.server.session_lasts {
             self.session.sender.lose_session(&mut lost);
             self.session.receiver.clear();
+            // A server that has not seen the connection end would resume a session that this side
+            // has forgotten.
+            self.connect.clean_start = true;
         }
     }
 
-    /// Publishes a message. At QoS 0 it is in the transmit buffer and forgotten. At QoS 1 and 2 it is kept until
-    /// [`ClientAction::Finished`] with the identifier returned, over as many connections as it takes; without one it waits.
+    /// Publishes a message. At QoS 0 it is in the transmit buffer and forgotten. At QoS 1 and 2 it
+    /// is kept until [`ClientAction::Finished`] with the identifier returned, over as many
+    /// connections as it takes; without one it waits.
     ///
-    /// The message is kept as it is: [`detach`](Publication::detach) it first if it shares a buffer.
+    /// The message is kept as it is: [`detach`](Publication::detach) it first if it shares a
+    /// buffer.
     ///
     /// # Errors
     /// [`PublishError`]; nothing changed then.
@@ -229,7 +246,7 @@ impl Client {
         now: Instant,
         publication: Publication<Bytes>,
     ) -> Result<Option<PacketId>, PublishError> {
-        self.now = now;
+        let now = self.advance(now);
         self.check_publication(&publication)?;
         if publication.qos == QoS::AtMostOnce {
             let connection = self.connected().ok_or(PublishError::NotConnected)?;
@@ -241,8 +258,8 @@ impl Client {
         Ok(Some(id))
     }
 
-    /// Asks for messages. [`ClientAction::Subscribed`] with the identifier returned says what was granted, or
-    /// [`ClientAction::Finished`] that the connection was lost before.
+    /// Asks for messages. [`ClientAction::Subscribed`] with the identifier returned says what was
+    /// granted, or [`ClientAction::Finished`] that the connection was lost before.
     ///
     /// # Errors
     /// [`CommandError`]; nothing changed then.
@@ -258,8 +275,8 @@ impl Client {
         self.request(now, PacketType::SubAck, codes, subscribe)
     }
 
-    /// Asks for no more of them. [`ClientAction::Unsubscribed`] with the identifier returned says how it went, or
-    /// [`ClientAction::Finished`] that the connection was lost before.
+    /// Asks for no more of them. [`ClientAction::Unsubscribed`] with the identifier returned says
+    /// how it went, or [`ClientAction::Finished`] that the connection was lost before.
     ///
     /// # Errors
     /// [`CommandError`]; nothing changed then.
@@ -278,10 +295,12 @@ impl Client {
         self.request(now, PacketType::UnsubAck, codes, unsubscribe)
     }
 
-    /// Says DISCONNECT with this code (3.1.1 has none) and asks to close. What is in the transmit buffer is written first;
-    /// what waits for an acknowledgement stays in the session.
+    /// Says DISCONNECT with this code and asks to close. In 3.1.1 it has no code and means Normal
+    /// disconnection, so with any other the connection ends without a word, and the server
+    /// publishes the will. What is in the transmit buffer is written first; what waits for an
+    /// acknowledgement stays in the session.
     pub fn disconnect(&mut self, now: Instant, reason: ReasonCode) {
-        self.now = now;
+        let now = self.advance(now);
         if let Some(connection) = self.connected() {
             connection.say_disconnect(now, reason);
         }
@@ -290,7 +309,8 @@ impl Client {
         }
     }
 
-    /// What to do next; `None` when there is nothing but to write [`transmit`](Self::transmit) and wait.
+    /// What to do next; `None` when there is nothing but to write [`transmit`](Self::transmit) and
+    /// wait.
     pub fn poll_action(&mut self) -> Option<ClientAction> {
         if self.actions.is_empty() {
             self.pump();
@@ -306,11 +326,12 @@ impl Client {
         }
     }
 
-    /// Whether to read more from the network connection. Not while the server reads nothing of what this side answers, so that
-    /// the transmit buffer stays bounded.
+    /// Whether to read more from the network connection. Not while the server reads nothing of what
+    /// this side answers, so that the transmit buffer stays bounded.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.connection.as_ref().is_some_and(Connection::wants_input)
+        self.state != ClientState::Closing
+            && self.connection.as_ref().is_some_and(Connection::wants_input)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
@@ -348,7 +369,35 @@ impl Client {
     /// How many more PUBLISH of QoS 1 and 2 may be sent now (section 4.9).
     #[must_use]
     pub const fn send_quota(&self) -> u16 {
-        self.session.sender.quota()
+        match self.state {
+            ClientState::Connected => self.session.sender.quota(),
+            ClientState::Idle | ClientState::Connecting { .. } | ClientState::Closing => 0,
+        }
+    }
+
+    /// Time does not run backwards, whatever the caller's clock does.
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    /// The options it was made with, and the client identifier of the server's choice.
+    pub(crate) const fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    /// Whether [`publish`](Self::publish) has room for a message of this QoS now.
+    pub(crate) fn has_room(&self, qos: QoS) -> bool {
+        match (qos, &self.connection) {
+            (QoS::AtMostOnce, Some(connection)) => connection.has_room(),
+            (QoS::AtMostOnce, None) => true,
+            _ => self.session.open() < self.options.max_pending.into(),
+        }
+    }
+
+    /// The adapter does not read, by its own choice: no PINGRESP can be missed.
+    pub(crate) const fn forgive_ping(&mut self) {
+        self.ping_deadline = None;
     }
 
     fn reading(&mut self) -> Option<&mut Connection> {
@@ -476,6 +525,8 @@ impl Client {
         if let Some(connection) = &mut self.connection {
             connection.peer_max_packet_size =
                 properties.maximum_packet_size().unwrap_or(MAX_PACKET_SIZE);
+            connection.peer_maximum_qos = self.server.maximum_qos;
+            connection.peer_retain_available = self.server.retain_available;
         }
         properties.receive_maximum().unwrap_or(u16::MAX).min(self.options.max_in_flight)
     }
@@ -490,7 +541,10 @@ impl Client {
         match self.session.sender.finish_request(id, packet) {
             None => Ok(false),
             Some(expected) if expected as usize == codes => Ok(true),
-            Some(_) => Err(Violation::WrongNumberOfCodes { packet, id }),
+            Some(_) => {
+                self.actions.push_back(ClientAction::Finished { id, outcome: Outcome::Lost });
+                Err(Violation::WrongNumberOfCodes { packet, id })
+            }
         }
     }
 
@@ -501,7 +555,7 @@ impl Client {
         codes: u32,
         packet: impl FnOnce(PacketId) -> Packet<Bytes>,
     ) -> Result<PacketId, CommandError> {
-        self.now = now;
+        self.advance(now);
         if self.connected().is_none() {
             return Err(CommandError::NotConnected);
         }
@@ -541,7 +595,10 @@ impl Client {
         let publish = Publish { delivery, retain, message };
         match &self.connection {
             Some(connection) => connection.check_publish(&publish),
-            None => Ok(publish.encoded_len(self.options.version).map(|_| ())?),
+            None => {
+                check_alias(&publish.message)?;
+                Ok(publish.encoded_len(self.options.version).map(|_| ())?)
+            }
         }
     }
 

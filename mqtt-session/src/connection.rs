@@ -6,8 +6,8 @@ use core::time::Duration;
 use bytes::Bytes;
 use mqtt_proto::{
     Ack, Decoder, Delivery, Disconnect, EncodeError, MAX_PACKET_SIZE, Message, Packet, PacketId,
-    PacketRef, PacketType, Properties, Property, ProtocolVersion, Publication, Publish, QoS,
-    ReasonCode, Role, Storage, TopicName,
+    PacketRef, PacketType, Properties, Property, PropertyId, ProtocolVersion, Publication, Publish,
+    QoS, ReasonCode, Role, Storage, TopicName,
 };
 
 use crate::{
@@ -27,15 +27,26 @@ pub(crate) struct Connection {
     pub(crate) transmit: Transmit,
     /// The peer's Maximum Packet Size.
     pub(crate) peer_max_packet_size: u32,
-    /// What waits for a peer that does not read: QoS 0 is refused above it, QoS 1 and 2 wait in the session.
+    /// The server's Maximum QoS and Retain Available; a client rules nothing out.
+    pub(crate) peer_maximum_qos: QoS,
+    pub(crate) peer_retain_available: bool,
+    /// What waits for a peer that does not read: QoS 0 is refused above it, QoS 1 and 2 wait in the
+    /// session.
     transmit_limit: usize,
-    /// How many PUBLISH of QoS 1 and 2 this side takes at a time, and those it has not answered for good.
+    /// By how much the last message passed it.
+    excess: usize,
+    /// How many PUBLISH of QoS 1 and 2 this side takes at a time, and those it has not answered for
+    /// good.
     receive_maximum: u16,
     unanswered: PacketIdSet,
     aliases: Aliases,
     pub(crate) last_received: Instant,
     pub(crate) last_sent: Instant,
 }
+
+/// The answers to 4,096 messages: those that a peer may have open at a time should fit, or it could
+/// wait for an answer that waits for the peer to read.
+const LEAST_ROOM_FOR_ANSWERS: usize = 16 * 1024;
 
 /// What this side announced, or would announce if the version had words for it.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +65,11 @@ impl Connection {
             decoder: decoder.with_max_packet_size(limits.max_packet_size),
             transmit: Transmit::new(),
             peer_max_packet_size: MAX_PACKET_SIZE,
-            transmit_limit: limits.transmit_limit,
+            peer_maximum_qos: QoS::ExactlyOnce,
+            peer_retain_available: true,
+            // With 0 nothing could ever be sent.
+            transmit_limit: limits.transmit_limit.max(1),
+            excess: 0,
             receive_maximum: limits.receive_maximum,
             unanswered: PacketIdSet::new(),
             aliases: Aliases { names: BTreeMap::new(), maximum: limits.topic_alias_maximum },
@@ -73,9 +88,23 @@ impl Connection {
         packet.encode(self.version, self.transmit.sink())
     }
 
-    /// Whether the answers to more input would still find room.
-    pub(crate) const fn wants_input(&self) -> bool {
+    /// Whether there is room for another message.
+    pub(crate) const fn has_room(&self) -> bool {
         self.transmit.len() < self.transmit_limit
+    }
+
+    /// Whether the answers to more input would still find room, which is theirs alone: if messages
+    /// could stop the reading, two sides that both send much would wait for each other.
+    pub(crate) fn wants_input(&self) -> bool {
+        let messages = self.transmit_limit.saturating_add(self.excess);
+        let answers = self.transmit_limit.max(LEAST_ROOM_FOR_ANSWERS);
+        self.transmit.len() < messages.saturating_add(answers)
+    }
+
+    /// A message was appended; none is above the limit, but it may have been passed by this one.
+    fn message_appended(&mut self, now: Instant) {
+        self.last_sent = now;
+        self.excess = self.transmit.len().saturating_sub(self.transmit_limit);
     }
 
     /// The size of the packet, if the peer takes it.
@@ -88,22 +117,26 @@ impl Connection {
         packet.encoded_len(self.version).is_ok_and(|size| self.check_size(size).is_ok())
     }
 
-    /// Says good-bye where the version has a word for it, and forgets nothing: what was queued before is written first.
+    /// Says good-bye where the version has a word for it, and forgets nothing: what was queued
+    /// before is written first.
     pub(crate) fn say_disconnect(&mut self, now: Instant, reason: ReasonCode) {
-        let v5 = self.version == ProtocolVersion::V5;
-        if v5 || self.role == Role::Client {
-            let reason = if v5 {
-                reason.for_disconnect(self.role)
-            } else {
-                ReasonCode::NORMAL_DISCONNECTION
-            };
-            // Two to four bytes without properties: encodable and within every limit that can be announced.
+        let said = match self.version {
+            ProtocolVersion::V5 => true,
+            // Only the client has it, and it means that all is well: the will is void.
+            ProtocolVersion::V311 => {
+                self.role == Role::Client && reason == ReasonCode::NORMAL_DISCONNECTION
+            }
+        };
+        if said {
+            let reason = reason.for_disconnect(self.role);
+            // Two to four bytes without properties: encodable and within every limit that can be
+            // announced.
             let _ = self.send(now, &PacketRef::Disconnect(Disconnect::new(reason)));
         }
     }
 
-    /// The topic name that the alias of this PUBLISH stands for, and learns it if the packet says both
-    /// [MQTT-3.3.2-7]. `None` if there is no alias or the packet has its name.
+    /// The topic name that the alias of this PUBLISH stands for, and learns it if the packet says
+    /// both [MQTT-3.3.2-7]. `None` if there is no alias or the packet has its name.
     pub(crate) fn resolve_topic<B: Storage>(
         &mut self,
         publish: &Publish<B>,
@@ -114,8 +147,8 @@ impl Connection {
         }
     }
 
-    /// A PUBLISH came; whether it is to be delivered, and then [`acknowledge`](Self::acknowledge)d. One that was
-    /// delivered before has its answer already.
+    /// A PUBLISH came; whether it is to be delivered, and then [`acknowledge`](Self::acknowledge)d.
+    /// One that was delivered before has its answer already.
     pub(crate) fn handle_publish<B: Storage>(
         &mut self,
         session: &Session,
@@ -132,15 +165,21 @@ impl Connection {
         {
             return Err(Violation::ReceiveMaximumExceeded);
         }
-        self.unanswered.insert(id);
-        let step = session.receiver.on_publish(publish.delivery.qos(), id);
-        if step == PublishStep::PubRecOnly {
-            self.send_ack(now, PacketType::PubRec, Ack::success(id));
+        let new = self.unanswered.insert(id);
+        match session.receiver.on_publish(publish.delivery.qos(), id) {
+            PublishStep::PubRecOnly => {
+                self.send_ack(now, PacketType::PubRec, Ack::success(id));
+                Ok(false)
+            }
+            // A repetition of what was given out and is not acknowledged yet: one PUBREC will
+            // answer both.
+            PublishStep::DeliverHoldPubRec => Ok(new),
+            PublishStep::Deliver | PublishStep::DeliverPubAck => Ok(true),
         }
-        Ok(step != PublishStep::PubRecOnly)
     }
 
-    /// Answers a PUBLISH that was delivered or, with an error code, refused; 3.1.1 has no word for a refusal.
+    /// Answers a PUBLISH that was delivered or, with an error code, refused; 3.1.1 has no word for
+    /// a refusal.
     pub(crate) fn acknowledge(
         &mut self,
         session: &mut Session,
@@ -150,7 +189,8 @@ impl Connection {
     ) {
         let code = match self.version {
             ProtocolVersion::V311 => ReasonCode::SUCCESS,
-            ProtocolVersion::V5 => reason,
+            ProtocolVersion::V5 if reason.is_legal_in(PacketType::PubAck, self.role) => reason,
+            ProtocolVersion::V5 => ReasonCode::UNSPECIFIED_ERROR,
         };
         match delivery {
             Delivery::AtMostOnce => {}
@@ -170,8 +210,8 @@ impl Connection {
         }
     }
 
-    /// A PUBACK, PUBREC, PUBREL or PUBCOMP came. The outcome of the exchange, if this was the end of it: then there is
-    /// quota for another, see [`pump`](Self::pump).
+    /// A PUBACK, PUBREC, PUBREL or PUBCOMP came. The outcome of the exchange, if this was the end
+    /// of it: then there is quota for another, see [`pump`](Self::pump).
     pub(crate) fn handle_ack<B: Storage>(
         &mut self,
         session: &mut Session,
@@ -218,8 +258,9 @@ impl Connection {
         self.send_ack(now, PacketType::PubComp, ack);
     }
 
-    /// Sends again what the peer may not have [MQTT-4.4.0-1]: first every PUBREL, in the order of the PUBRECs, then every
-    /// PUBLISH in its original order, as far as the peer's Receive Maximum goes [MQTT-4.6.0-1] [MQTT-4.6.0-4].
+    /// Sends again what the peer may not have [MQTT-4.4.0-1]: first every PUBREL, in the order of
+    /// the PUBRECs, then every PUBLISH in its original order, as far as the peer's Receive Maximum
+    /// goes [MQTT-4.6.0-1] [MQTT-4.6.0-4].
     pub(crate) fn resume(
         &mut self,
         session: &mut Session,
@@ -234,15 +275,15 @@ impl Connection {
         self.pump(session, now, ended);
     }
 
-    /// Sends what waits, as far as quota and transmit buffer allow. `ended` hears of the messages that cannot be sent any
-    /// more.
+    /// Sends what waits, as far as quota and transmit buffer allow. `ended` hears of the messages
+    /// that cannot be sent any more.
     pub(crate) fn pump(
         &mut self,
         session: &mut Session,
         now: Instant,
         mut ended: impl FnMut(PacketId, Outcome),
     ) {
-        while self.transmit.len() < self.transmit_limit {
+        while self.has_room() {
             let Some(next) = session.sender.peek() else {
                 return;
             };
@@ -266,27 +307,41 @@ impl Connection {
             QoS::AtMostOnce | QoS::AtLeastOnce => Delivery::AtLeastOnce { id, dup },
         };
         let Publication { retain, message, .. } = publication.as_ref();
-        let message = for_version(self.version, message);
+        if let Some(refusal) = self.ruled_out(publication.qos, retain) {
+            // What was sent before may have been taken then; what was not is refused as CONNACK
+            // said.
+            return Some(if dup { Outcome::Lost } else { Outcome::Acknowledged(refusal) });
+        }
         let waited = now.since(*accepted);
-        let remaining = message
-            .properties
-            .message_expiry_interval()
-            .filter(|_| !dup)
-            .map(|seconds| remaining_expiry(seconds, waited));
-        match remaining {
-            // [MQTT-3.3.2-5]
-            Some(None) => return Some(Outcome::Expired),
+        if let Some(seconds) = message.properties.message_expiry_interval() {
+            let remaining = match remaining_expiry(seconds, waited) {
+                Some(remaining) => remaining,
+                // Once sent it is sent until it is acknowledged (table row A15 of the decisions).
+                None if dup => seconds.min(1),
+                // [MQTT-3.3.2-5]
+                None => return Some(Outcome::Expired),
+            };
             // [MQTT-3.3.2-6]
-            Some(Some(seconds))
-                if message.properties.message_expiry_interval() != Some(seconds) =>
-            {
-                let properties = with_expiry(&message.properties, seconds);
+            if remaining != seconds {
+                let properties = with_expiry(&message.properties, remaining);
                 let message = Message { properties: properties.as_ref(), ..message };
+                let message = for_version(self.version, message);
                 return self.send_publish(now, &Publish { delivery, retain, message });
             }
-            _ => {}
         }
+        let message = for_version(self.version, message);
         self.send_publish(now, &Publish { delivery, retain, message })
+    }
+
+    /// Why the peer said it would not take such a message [MQTT-3.2.2-11] [MQTT-3.2.2-14].
+    fn ruled_out(&self, qos: QoS, retain: bool) -> Option<ReasonCode> {
+        if qos > self.peer_maximum_qos {
+            Some(ReasonCode::QOS_NOT_SUPPORTED)
+        } else if retain && !self.peer_retain_available {
+            Some(ReasonCode::RETAIN_NOT_SUPPORTED)
+        } else {
+            None
+        }
     }
 
     fn send_publish(&mut self, now: Instant, publish: &Publish<&[u8]>) -> Option<Outcome> {
@@ -295,7 +350,7 @@ impl Connection {
         if !fits || publish.encode(self.version, self.transmit.sink()).is_err() {
             return Some(Outcome::TooLarge);
         }
-        self.last_sent = now;
+        self.message_appended(now);
         None
     }
 
@@ -308,11 +363,12 @@ impl Connection {
     ) -> Result<(), PublishError> {
         let publish = Publish { delivery: Delivery::AtMostOnce, retain, message: message.as_ref() };
         self.check_publish(&publish)?;
-        if self.transmit.len() >= self.transmit_limit {
+        if !self.has_room() {
             return Err(PublishError::TransmitFull);
         }
-        self.last_sent = now;
-        Ok(publish.encode(self.version, self.transmit.sink())?)
+        publish.encode(self.version, self.transmit.sink())?;
+        self.message_appended(now);
+        Ok(())
     }
 
     /// That a message can be said in this version and is not too large for the peer.
@@ -320,6 +376,7 @@ impl Connection {
         &self,
         publish: &Publish<B>,
     ) -> Result<(), PublishError> {
+        check_alias(&publish.message)?;
         let limit = self.peer_max_packet_size;
         match self.check_size(publish.encoded_len(self.version)?) {
             Ok(_) => Ok(()),
@@ -339,7 +396,8 @@ impl Connection {
             PacketType::PubRel => Packet::PubRel(ack),
             _ => Packet::PubComp(ack),
         };
-        // Four or five bytes with a code that is legal here: encodable, and smaller than any PUBLISH it answers.
+        // Four or five bytes with a code that is legal here: encodable, and smaller than any
+        // PUBLISH it answers.
         let _ = self.send(now, &packet);
     }
 
@@ -355,8 +413,8 @@ impl Connection {
     }
 }
 
-/// The message as it can be said in this version: 3.1.1 has no properties. Whoever published it, or asked for it, may have
-/// spoken 5.0.
+/// The message as it can be said in this version: 3.1.1 has no properties. Whoever published it, or
+/// asked for it, may have spoken 5.0.
 pub(crate) fn for_version(version: ProtocolVersion, message: Message<&[u8]>) -> Message<&[u8]> {
     match version {
         ProtocolVersion::V311 => Message { properties: Properties::default(), ..message },
@@ -364,7 +422,16 @@ pub(crate) fn for_version(version: ProtocolVersion, message: Message<&[u8]>) -> 
     }
 }
 
-/// What is left of a Message Expiry Interval, in seconds rounded up; `None` if nothing is [MQTT-3.3.2-6].
+/// An alias says something about one connection, a message may see many.
+pub(crate) fn check_alias<B: Storage>(message: &Message<B>) -> Result<(), PublishError> {
+    if message.properties.set().contains(PropertyId::TopicAlias) {
+        return Err(PublishError::TopicAlias);
+    }
+    Ok(())
+}
+
+/// What is left of a Message Expiry Interval, in seconds rounded up; `None` if nothing is
+/// [MQTT-3.3.2-6].
 ///
 /// An interval of 0 is never sent after waiting, and is sent at once as it is.
 #[must_use]
@@ -386,8 +453,8 @@ fn with_expiry(properties: &Properties<&[u8]>, seconds: u32) -> Properties<Bytes
     .expect("properties of a checked list, with another number")
 }
 
-/// The topic aliases of the peer's messages (section 3.3.2.3.4). Costs one allocation and the name for each alias in use, at
-/// most as many as were announced.
+/// The topic aliases of the peer's messages (section 3.3.2.3.4). Costs one allocation and the name
+/// for each alias in use, at most as many as were announced.
 #[derive(Debug)]
 struct Aliases {
     names: BTreeMap<u16, TopicName<Bytes>>,

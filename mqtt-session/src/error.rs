@@ -1,6 +1,7 @@
 //! Whose fault it is: the peer's bytes, the peer's behaviour, or the caller's.
 
-use mqtt_proto::{DecodeError, EncodeError, PacketId, PacketType, QoS, ReasonCode};
+use bytes::Bytes;
+use mqtt_proto::{DecodeError, EncodeError, PacketId, PacketType, QoS, ReasonCode, TopicFilter};
 
 /// Well-formed packets that the peer must not have sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -63,7 +64,8 @@ impl Violation {
     }
 }
 
-/// Why a connection ends. What the peer is owed has been put into the transmit buffer: write it, then close.
+/// Why a connection ends. What the peer is owed has been put into the transmit buffer: write it,
+/// then close.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -79,7 +81,8 @@ pub enum CloseReason {
     /// The peer said DISCONNECT. 3.1.1 has no code and means Normal disconnection.
     #[error("the peer disconnected: {0}")]
     Disconnected(ReasonCode),
-    /// This side did, by [`disconnect`](crate::Client::disconnect) or [`close`](crate::Server::close).
+    /// This side did, by [`disconnect`](crate::Client::disconnect) or
+    /// [`close`](crate::Server::close).
     #[error("disconnected: {0}")]
     Requested(ReasonCode),
     /// Nothing came for longer than the keep alive allows, or no PINGRESP.
@@ -91,6 +94,48 @@ pub enum CloseReason {
     /// The network connection ended without a word.
     #[error("the network connection was lost")]
     Lost,
+    /// The server had lost the session, and refused to take up one of its subscriptions again.
+    #[error(
+        "the server refused the subscription to {filter} after it had lost the session: {reason}"
+    )]
+    SubscriptionLost {
+        /// What for.
+        filter: TopicFilter<Bytes>,
+        /// What SUBACK said.
+        reason: ReasonCode,
+    },
+}
+
+impl CloseReason {
+    /// Whether another connection may fare better: it was the network, or the server said something that passes.
+    ///
+    /// Not after a refusal that will be repeated, nor after bytes that the server would send again, nor when another
+    /// client took over the session, which would take it back.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Lost | Self::KeepAliveTimeout | Self::ConnectTimeout => true,
+            Self::Refused(reason) | Self::Disconnected(reason) => matches!(
+                *reason,
+                ReasonCode::NORMAL_DISCONNECTION
+                    | ReasonCode::UNSPECIFIED_ERROR
+                    | ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR
+                    | ReasonCode::SERVER_UNAVAILABLE
+                    | ReasonCode::SERVER_BUSY
+                    | ReasonCode::SERVER_SHUTTING_DOWN
+                    | ReasonCode::KEEP_ALIVE_TIMEOUT
+                    | ReasonCode::MESSAGE_RATE_TOO_HIGH
+                    | ReasonCode::QUOTA_EXCEEDED
+                    | ReasonCode::ADMINISTRATIVE_ACTION
+                    | ReasonCode::CONNECTION_RATE_EXCEEDED
+                    | ReasonCode::MAXIMUM_CONNECT_TIME
+            ),
+            Self::Malformed(_)
+            | Self::Violation(_)
+            | Self::Requested(_)
+            | Self::SubscriptionLost { .. } => false,
+        }
+    }
 }
 
 /// Why a message was not accepted. The caller's fault or the moment's; nothing changed.
@@ -103,7 +148,8 @@ pub enum PublishError {
     /// As many exchanges as there may be are open already.
     #[error("as many messages as allowed are waiting or in flight ({limit})")]
     Full {
-        /// See [`ClientOptions::max_in_flight`](crate::ClientOptions::max_in_flight) and [`ServerConfig::max_queued`](crate::ServerConfig::max_queued).
+        /// See [`ClientOptions::max_in_flight`](crate::ClientOptions::max_in_flight) and
+        /// [`ServerConfig::max_queued`](crate::ServerConfig::max_queued).
         limit: u16,
     },
     /// The transmit buffer is full: the peer does not read.
@@ -123,6 +169,9 @@ pub enum PublishError {
     /// The server does not retain [MQTT-3.2.2-14].
     #[error("the server does not keep retained messages")]
     RetainNotSupported,
+    /// It has a Topic Alias, which belongs to one connection: a message has its topic name.
+    #[error("a message is published with its topic name, not with a topic alias")]
+    TopicAlias,
     /// The message cannot be said in this version.
     #[error("{0}")]
     Encode(#[from] EncodeError),
@@ -160,12 +209,49 @@ pub enum CommandError {
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The receiver has it, or has refused it: see [`ReasonCode::is_error`].
+    /// The receiver has it, or has refused it: see [`ReasonCode::is_error`]. A server refuses
+    /// beforehand what its CONNACK rules out.
     Acknowledged(ReasonCode),
     /// Its Message Expiry Interval passed before it was sent.
     Expired,
     /// It was larger than the Maximum Packet Size of the connection it was to be sent on.
     TooLarge,
-    /// The session ended, or for a request the connection, before an answer came. It may have arrived.
+    /// The session ended, or for a request the connection, before an answer came. It may have
+    /// arrived.
     Lost,
+}
+
+/// How a call of an application failed, as far as the protocol goes; adapters add the network, and must know every one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The message was not accepted: nothing was sent.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The request was not accepted: nothing was sent.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The server said no.
+    #[error("the server refused: {0}")]
+    Refused(ReasonCode),
+    /// The Message Expiry Interval passed before the message could be sent.
+    #[error("the Message Expiry Interval passed before the message could be sent")]
+    Expired,
+    /// The server of a later connection takes no packet as large as this message.
+    #[error("the message is larger than the server now takes")]
+    TooLarge,
+    /// The session is gone, and with it the exchange. The message may have arrived.
+    #[error("the session was lost before an answer came; the message may have arrived")]
+    SessionLost,
+    /// [`ClientOptions::request_timeout`](crate::ClientOptions::request_timeout) passed. A message of QoS 1 or 2 that was
+    /// accepted is still in the session and may yet arrive.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The application takes no messages, and twice
+    /// [`ClientOptions::max_undelivered`](crate::ClientOptions::max_undelivered) of them are waiting: nothing more is read,
+    /// so no answer can be. A message of QoS 1 or 2 that was accepted is still in the session and may yet arrive.
+    #[error("too many messages received and not taken; no answer can be read behind them")]
+    MessagesNotTaken,
+    /// The connection is over for good.
+    #[error("the connection has ended: {0}")]
+    Closed(CloseReason),
 }

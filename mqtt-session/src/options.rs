@@ -9,6 +9,8 @@ use mqtt_proto::{
     StringError,
 };
 
+use crate::{Backoff, ServerAddress};
+
 /// How a client connects and what it allows the server to do. Every field has a method of its name.
 #[derive(Clone)]
 pub struct ClientOptions {
@@ -28,10 +30,14 @@ pub struct ClientOptions {
     pub(crate) max_transmit: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) ping_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) max_undelivered: usize,
+    pub(crate) reconnect: Option<Backoff>,
 }
 
 impl ClientOptions {
-    /// MQTT 5.0, a clean start, a session that ends with its connection, a keep alive of 60 seconds.
+    /// MQTT 5.0, a clean start, a session that ends with its connection, a keep alive of 60
+    /// seconds.
     ///
     /// An empty client identifier asks the server to choose one.
     #[must_use]
@@ -53,6 +59,9 @@ impl ClientOptions {
             max_transmit: 256 * 1024,
             connect_timeout: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            max_undelivered: 16 * 1024 * 1024,
+            reconnect: None,
         }
     }
 
@@ -63,25 +72,28 @@ impl ClientOptions {
         self
     }
 
-    /// Whether the first connection discards what the server knows of this client; `true` by default.
+    /// Whether the first connection discards what the server knows of this client; `true` by
+    /// default.
     ///
-    /// In 5.0 the connections after the first one resume the session. In 3.1.1 this is Clean Session: with `true` every
-    /// connection begins a session that ends with it, with `false` the session lasts.
+    /// In 5.0 the connections after the first one resume the session. In 3.1.1 this is Clean
+    /// Session: with `true` every connection begins a session that ends with it, with `false` the
+    /// session lasts.
     #[must_use]
     pub const fn clean_start(mut self, clean_start: bool) -> Self {
         self.clean_start = clean_start;
         self
     }
 
-    /// For how many seconds the server keeps the session after the connection ended, `u32::MAX` for ever; 0 by default.
-    /// 5.0 only.
+    /// For how many seconds the server keeps the session after the connection ended, `u32::MAX` for
+    /// ever; 0 by default. 5.0 only.
     #[must_use]
     pub const fn session_expiry(mut self, seconds: u32) -> Self {
         self.session_expiry = seconds;
         self
     }
 
-    /// The longest silence in seconds, 60 by default, 0 for no limit. The server may set another in 5.0.
+    /// The longest silence in seconds, 60 by default, 0 for no limit. The server may set another in
+    /// 5.0.
     #[must_use]
     pub const fn keep_alive(mut self, seconds: u16) -> Self {
         self.keep_alive = seconds;
@@ -102,15 +114,16 @@ impl ClientOptions {
         self
     }
 
-    /// What the server publishes when this client is lost; nothing by default. Its properties may hold Will Delay Interval.
+    /// What the server publishes when this client is lost; nothing by default. Its properties may
+    /// hold Will Delay Interval.
     #[must_use]
     pub fn will(mut self, will: Publication<Bytes>) -> Self {
         self.will = Some(will);
         self
     }
 
-    /// How many messages of QoS 1 and 2 the server may send before one is acknowledged; 1,024 by default. 5.0 only. Costs
-    /// nothing but the identifiers, at most 10 KiB.
+    /// How many messages of QoS 1 and 2 the server may send before one is acknowledged; 1,024 by
+    /// default. 5.0 only. Costs nothing but the identifiers, at most 10 KiB.
     ///
     /// # Panics
     /// If it is 0.
@@ -121,8 +134,9 @@ impl ClientOptions {
         self
     }
 
-    /// The largest packet this client reads, in bytes; 16 MiB by default. The server is told in 5.0; in both versions a
-    /// larger one ends the connection before it is buffered. A read buffer holds up to this much.
+    /// The largest packet this client reads, in bytes; 16 MiB by default. The server is told in
+    /// 5.0; in both versions a larger one ends the connection before it is buffered. A read buffer
+    /// holds up to this much.
     ///
     /// # Panics
     /// If it is 0.
@@ -133,15 +147,16 @@ impl ClientOptions {
         self
     }
 
-    /// How many topic aliases the server may use; 16 by default. Each costs its topic name. 5.0 only.
+    /// How many topic aliases the server may use; 16 by default. Each costs its topic name. 5.0
+    /// only.
     #[must_use]
     pub const fn topic_alias_maximum(mut self, aliases: u16) -> Self {
         self.topic_alias_maximum = aliases;
         self
     }
 
-    /// How many messages of QoS 1 and 2 are sent before one is acknowledged, if the server allows as many; 100 by default. It
-    /// is the only limit in 3.1.1.
+    /// How many messages of QoS 1 and 2 are sent before one is acknowledged, if the server allows
+    /// as many; 100 by default. It is the only limit in 3.1.1.
     ///
     /// # Panics
     /// If it is 0.
@@ -152,16 +167,17 @@ impl ClientOptions {
         self
     }
 
-    /// How many messages of QoS 1 and 2 wait or are in flight at the same time, with the requests; 1,000 by default. Each
-    /// costs about 150 bytes and itself.
+    /// How many messages of QoS 1 and 2 wait or are in flight at the same time, with the requests;
+    /// 1,000 by default. Each costs about 150 bytes and itself.
     #[must_use]
     pub const fn max_pending(mut self, messages: u16) -> Self {
         self.max_pending = messages;
         self
     }
 
-    /// How many bytes wait for a server that does not read; 256 KiB by default. Above it QoS 0 is refused, and QoS 1 and 2
-    /// wait unencoded. One packet may exceed it.
+    /// How many bytes wait for a server that does not read; 256 KiB by default. Above it QoS 0 is
+    /// refused, and QoS 1 and 2 wait unencoded. One packet may exceed it, and the answers to what
+    /// the server sends may take as much again, at least 16 KiB.
     #[must_use]
     pub const fn max_transmit(mut self, bytes: usize) -> Self {
         self.max_transmit = bytes;
@@ -182,7 +198,51 @@ impl ClientOptions {
         self
     }
 
-    /// Whether the server keeps the session when the connection ends, as far as this side asked for it.
+    /// How long a call of the application waits for its answer, over reconnects too; one minute by default,
+    /// `Duration::MAX` for ever. The call then fails; a message of QoS 1 or 2 stays in the session and may yet arrive.
+    #[must_use]
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// How many bytes of messages wait for the application to take them; 16 MiB by default. Each message costs its topic,
+    /// payload and properties, and 256 bytes.
+    ///
+    /// Above it the client stops to read, so that the server feels it, but goes on to write and to ping. It reads on while
+    /// a call awaits an answer, so that a task that publishes before it takes the next message gets on; above twice as
+    /// much such calls fail rather than wait for ever.
+    #[must_use]
+    pub const fn max_undelivered(mut self, bytes: usize) -> Self {
+        self.max_undelivered = bytes;
+        self
+    }
+
+    /// Whether a connection that was lost is opened again, after which waits; not by default, so that the first failure
+    /// is returned and not hidden.
+    ///
+    /// The first connection is not tried again. A later one is, for as long as the failure may pass
+    /// ([`CloseReason::may_pass`](crate::CloseReason::may_pass)). Messages of QoS 1 and 2 and requests wait for it; QoS 0 fails
+    /// meanwhile. Where the server has kept the session, open exchanges are completed. Where it has not, they fail, and the
+    /// subscriptions are made again; if one of them is refused, the connection ends.
+    #[must_use]
+    pub const fn reconnect(mut self, backoff: Option<Backoff>) -> Self {
+        self.reconnect = backoff;
+        self
+    }
+
+    /// The user name and password of an address, if it has a user name: then both are the address's.
+    #[must_use]
+    pub fn user_of(mut self, address: &ServerAddress) -> Self {
+        if let Some(user_name) = address.user_name() {
+            self.user_name = Some(String::from(user_name));
+            self.password = address.password().map(Bytes::copy_from_slice);
+        }
+        self
+    }
+
+    /// Whether the server keeps the session when the connection ends, as far as this side asked for
+    /// it.
     pub(crate) const fn lasts(&self) -> bool {
         match self.version {
             ProtocolVersion::V311 => !self.clean_start,
@@ -236,6 +296,7 @@ impl fmt::Debug for ClientOptions {
             .field("keep_alive", &self.keep_alive)
             .field("user_name", &self.user_name)
             .field("password", &self.password.as_ref().map(|_| "(hidden)"))
+            .field("reconnect", &self.reconnect)
             .finish_non_exhaustive()
     }
 }

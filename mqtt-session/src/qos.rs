@@ -2,9 +2,10 @@
 //!
 //! # Theory of operation
 //!
-//! Each direction of a session has a sender and a receiver. At QoS 1 the sender keeps the message until PUBACK. At
-//! QoS 2 it keeps the message until PUBREC, and the packet identifier until PUBCOMP; the receiver keeps the identifier
-//! from PUBLISH to PUBREL, and so knows a repetition when it sees one:
+//! Each direction of a session has a sender and a receiver. At QoS 1 the sender keeps the message
+//! until PUBACK. At QoS 2 it keeps the message until PUBREC, and the packet identifier until
+//! PUBCOMP; the receiver keeps the identifier from PUBLISH to PUBREL, and so knows a repetition
+//! when it sees one:
 //!
 //! ```text
 //! sender                            receiver
@@ -16,8 +17,8 @@
 //!   |  7 is free                       |
 //! ```
 //!
-//! What to do at each step is decided by the total functions in [`transition`] and nowhere else. [`Sender`] and
-//! [`Receiver`] keep the state those functions are asked about.
+//! What to do at each step is decided by the total functions in [`transition`] and nowhere else.
+//! [`Sender`] and [`Receiver`] keep the state those functions are asked about.
 
 mod id_set;
 mod receiver;

@@ -1,36 +1,39 @@
 //! The server's side of one network connection.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, Connect, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message, Packet,
-    PacketId, PacketRef, PacketType, Properties, PropertiesBuilder, Property, ProtocolVersion,
-    Publication, Publish, QoS, ReasonCode, ReasonCodes, Role, Status, Storage, Str, SubAck,
-    Subscribe, TopicName, UnsubAck, Unsubscribe,
+    ConnAck, Connect, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, MAX_PACKET_SIZE,
+    Message, Packet, PacketId, PacketRef, PacketType, Properties, PropertiesBuilder, Property,
+    ProtocolVersion, Publication, Publish, QoS, ReasonCode, ReasonCodes, Role, Status, Storage,
+    Str, SubAck, Subscribe, TopicName, UnsubAck, Unsubscribe,
 };
 
 use crate::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
-    connection::{Connection, Limits, for_version},
+    connection::{Connection, Limits, check_alias, for_version},
 };
 
 /// The server's side of one network connection, from its first byte to its last.
 ///
-/// It does no input or output and reads no clock. A broker has one for each connection, and drives it packet by packet:
+/// It does no input or output and reads no clock. A broker has one for each connection, and drives
+/// it packet by packet:
 ///
 /// 1. [`decode`](Self::decode) takes a packet from the bytes that came, borrowed or owned;
 /// 2. a PUBLISH may need [`resolve_topic`](Self::resolve_topic);
-/// 3. [`handle_packet`](Self::handle_packet) does what the protocol asks for and returns what the broker is to decide, if anything:
-///    a CONNECT wants [`accept`](Self::accept) or [`reject`](Self::reject), a PUBLISH
-///    [`acknowledge`](Self::acknowledge), a SUBSCRIBE [`suback`](Self::suback), an
-///    UNSUBSCRIBE [`unsuback`](Self::unsuback);
-/// 4. [`transmit`](Self::transmit) is written when the broker sees fit, and [`handle_flushed`](Self::handle_flushed) called when some of it
-///    was;
+/// 3. [`handle_packet`](Self::handle_packet) does what the protocol asks for and returns what the
+///    broker is to decide, if anything: a CONNECT wants [`accept`](Self::accept) or
+///    [`reject`](Self::reject), a PUBLISH [`acknowledge`](Self::acknowledge), a SUBSCRIBE
+///    [`suback`](Self::suback), an UNSUBSCRIBE [`unsuback`](Self::unsuback);
+/// 4. [`transmit`](Self::transmit) is written when the broker sees fit, and
+///    [`handle_flushed`](Self::handle_flushed) called when some of it was, which also tells which
+///    messages could not be sent any more;
 /// 5. [`handle_timeout`](Self::handle_timeout) is called at [`poll_timeout`](Self::poll_timeout).
 ///
-/// After [`ServerAction::Close`] the rest of [`transmit`](Self::transmit) is written, the network connection closed, and the session
-/// taken back with [`take_session`](Self::take_session).
+/// After [`ServerAction::Close`] the rest of [`transmit`](Self::transmit) is written, the network
+/// connection closed, and the session taken back with [`take_session`](Self::take_session).
 #[derive(Debug)]
 pub struct Server {
     config: ServerConfig,
@@ -40,8 +43,13 @@ pub struct Server {
     /// 1.5 times the keep alive [MQTT-3.1.2-22].
     silence: Option<Duration>,
     session_expiry: u32,
+    /// Whether CONNECT asked for a session that lasts; only then DISCONNECT may set how long.
+    asked_to_last: bool,
     send_window: u16,
+    /// Messages that could not be sent any more, until the broker hears of them.
+    ended: Vec<(PacketId, Outcome)>,
     opened: Instant,
+    now: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,18 +67,22 @@ pub struct ServerConfig {
     pub connect_timeout: Duration,
     /// The largest packet that is read, in bytes; 1 MiB by default. 5.0 clients are told.
     pub max_packet_size: u32,
-    /// How many messages of QoS 1 and 2 a client may send before one is acknowledged; 1,024 by default, never 0. Costs nothing
-    /// but identifiers, at most 10 KiB for each client. 5.0 clients are told.
+    /// How many messages of QoS 1 and 2 a client may send before one is acknowledged; 1,024 by
+    /// default, never 0. Costs nothing but identifiers, at most 10 KiB for each client. 5.0 clients
+    /// are told.
     pub receive_maximum: u16,
-    /// How many topic aliases a client may use; 16 by default. Each costs its topic name. 5.0 clients are told.
+    /// How many topic aliases a client may use; 16 by default. Each costs its topic name. 5.0
+    /// clients are told.
     pub topic_alias_maximum: u16,
-    /// How many messages of QoS 1 and 2 wait or are in flight for a client at the same time; 1,000 by default, never 0. Each costs
-    /// about 150 bytes and itself.
+    /// How many messages of QoS 1 and 2 wait or are in flight for a client at the same time; 1,000
+    /// by default, never 0. Each costs about 150 bytes and itself.
     pub max_queued: u16,
-    /// How many of them are in flight, if the client allows as many; 100 by default, never 0. The only limit in 3.1.1.
+    /// How many of them are in flight, if the client allows as many; 100 by default, never 0. The
+    /// only limit in 3.1.1.
     pub max_in_flight: u16,
-    /// How many bytes wait for a client that does not read; 256 KiB by default. Above it QoS 0 is dropped, and QoS 1 and 2 wait in
-    /// the session. One packet may exceed it.
+    /// How many bytes wait for a client that does not read; 256 KiB by default. Above it QoS 0 is
+    /// dropped, and QoS 1 and 2 wait in the session. One packet may exceed it, and the answers to
+    /// what the client sends may take as much again, at least 16 KiB.
     pub max_transmit: usize,
 }
 
@@ -107,7 +119,8 @@ pub enum ServerAction<B: Storage> {
         /// How.
         outcome: Outcome,
     },
-    /// The client said good-bye; close without another word. The will is void unless the code says otherwise.
+    /// The client said good-bye; close without another word. The will is void unless the code says
+    /// otherwise.
     Disconnect(Disconnect<B>),
     /// Write what is to be transmitted, then close the network connection.
     Close(CloseReason),
@@ -120,7 +133,8 @@ pub struct Accept {
     pub session_present: bool,
     /// The identifier chosen for a client that had none.
     pub assigned_client_id: Option<Str<Bytes>>,
-    /// How long the session lives after the connection in seconds, if not as long as the client asked for.
+    /// How long the session lives after the connection in seconds, if not as long as the client
+    /// asked for.
     pub session_expiry: Option<u32>,
     /// The keep alive in seconds, if not the client's. 3.1.1 clients are not told.
     pub keep_alive: Option<u16>,
@@ -129,7 +143,11 @@ pub struct Accept {
 impl Server {
     /// A network connection was accepted at `now`; CONNECT must come within the configured time.
     #[must_use]
-    pub fn new(config: ServerConfig, now: Instant) -> Self {
+    pub fn new(mut config: ServerConfig, now: Instant) -> Self {
+        // 0 would be a protocol error to announce, and nothing could be received or sent.
+        config.max_packet_size = config.max_packet_size.clamp(1, MAX_PACKET_SIZE);
+        config.receive_maximum = config.receive_maximum.max(1);
+        config.max_in_flight = config.max_in_flight.max(1);
         let limits = Limits {
             max_packet_size: config.max_packet_size,
             receive_maximum: config.receive_maximum,
@@ -143,15 +161,19 @@ impl Server {
             state: State::AwaitConnect,
             silence: None,
             session_expiry: 0,
+            asked_to_last: false,
             send_window: 0,
+            ended: Vec::new(),
             opened: now,
+            now,
         }
     }
 
     /// The packet at the start of `src`, borrowed, and its size.
     ///
     /// # Errors
-    /// The bytes are no packet: what the client is owed has been put into the transmit buffer, the connection ends.
+    /// The bytes are no packet: what the client is owed has been put into the transmit buffer, the
+    /// connection ends.
     pub fn decode<'a>(
         &mut self,
         now: Instant,
@@ -172,14 +194,20 @@ impl Server {
         now: Instant,
         src: &mut BytesMut,
     ) -> Result<Status<Packet<Bytes>>, CloseReason> {
+        // A packet that fails is taken out of `src`, but its first bytes say in which version to
+        // answer.
+        let mut start = [0; CONNECT_START];
+        let len = src.len().min(CONNECT_START);
+        start[..len].copy_from_slice(&src[..len]);
         match self.connection.decoder.decode_bytes(src) {
             Ok(status) => Ok(status),
-            Err(error) => Err(self.malformed(now, error, src)),
+            Err(error) => Err(self.malformed(now, error, &start[..len])),
         }
     }
 
-    /// The topic name that the alias of this PUBLISH stands for; learns it where the packet says both. The caller puts it in the
-    /// place of the empty name before [`handle_packet`](Self::handle_packet), which refuses an empty one.
+    /// The topic name that the alias of this PUBLISH stands for; learns it where the packet says
+    /// both. The caller puts it in the place of the empty name before
+    /// [`handle_packet`](Self::handle_packet), which refuses an empty one.
     ///
     /// # Errors
     /// The alias is unknown or too large: the connection ends.
@@ -191,12 +219,14 @@ impl Server {
         self.connection.resolve_topic(publish).map_err(|violation| self.violation(now, violation))
     }
 
-    /// A packet came. What the broker is to do about it, if anything; whatever the protocol alone decides is done.
+    /// A packet came. What the broker is to do about it, if anything; whatever the protocol alone
+    /// decides is done.
     pub fn handle_packet<B: Storage>(
         &mut self,
         now: Instant,
         packet: Packet<B>,
     ) -> Option<ServerAction<B>> {
+        let now = self.advance(now);
         self.connection.last_received = now;
         let handled = match self.state {
             State::AwaitConnect => self.handle_connect(packet),
@@ -208,15 +238,22 @@ impl Server {
             .unwrap_or_else(|violation| Some(ServerAction::Close(self.violation(now, violation))))
     }
 
-    /// Some of the transmit buffer was written: more may follow. `ended` hears of messages that cannot be sent any more.
-    pub fn handle_flushed(&mut self, now: Instant, ended: impl FnMut(PacketId, Outcome)) {
+    /// Some of the transmit buffer was written: more may follow. `ended` hears of messages that
+    /// could not be sent any more, now or since the last time.
+    pub fn handle_flushed(&mut self, now: Instant, mut ended: impl FnMut(PacketId, Outcome)) {
+        let now = self.advance(now);
+        for (id, outcome) in self.ended.drain(..) {
+            ended(id, outcome);
+        }
         if let (State::Connected, Some(session)) = (self.state, &mut self.session) {
             self.connection.pump(session, now, ended);
         }
     }
 
-    /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does nothing.
+    /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does
+    /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<CloseReason> {
+        let now = self.advance(now);
         if self.poll_timeout().is_none_or(|deadline| deadline > now) {
             return None;
         }
@@ -228,21 +265,29 @@ impl Server {
         Some(if connected { CloseReason::KeepAliveTimeout } else { CloseReason::ConnectTimeout })
     }
 
-    /// Accepts the CONNECT and goes on with `session`: sends CONNACK, then again what the client may not have. `ended` hears of
-    /// messages that cannot be sent any more.
+    /// Accepts the CONNECT and goes on with `session`: sends CONNACK, then again what the client
+    /// may not have. `ended` hears of messages that cannot be sent any more.
     ///
     /// # Errors
-    /// [`CommandError::NothingToAnswer`] if no CONNECT awaits an answer.
+    /// [`CommandError::NothingToAnswer`] if no CONNECT awaits an answer,
+    /// [`CommandError::PacketTooLarge`] if the client takes no packet of the size of this CONNACK:
+    /// [`reject`](Self::reject) it; the session is to be had from
+    /// [`take_session`](Self::take_session).
     pub fn accept(
         &mut self,
         now: Instant,
-        mut session: Session,
+        session: Session,
         accept: &Accept,
         ended: impl FnMut(PacketId, Outcome),
     ) -> Result<(), CommandError> {
         if self.state != State::AwaitVerdict {
             return Err(CommandError::NothingToAnswer);
         }
+        let now = self.advance(now);
+        self.session = Some(session);
+        let connack = self.connack(accept);
+        self.check_size(&connack)?;
+        self.connection.send(now, &connack)?;
         self.state = State::Connected;
         if let Some(seconds) = accept.keep_alive {
             self.silence = silence(seconds);
@@ -250,9 +295,9 @@ impl Server {
         if let Some(seconds) = accept.session_expiry {
             self.session_expiry = seconds;
         }
-        self.connection.send(now, &self.connack(accept))?;
-        self.connection.resume(&mut session, now, self.send_window, ended);
-        self.session = Some(session);
+        if let Some(session) = &mut self.session {
+            self.connection.resume(session, now, self.send_window, ended);
+        }
         Ok(())
     }
 
@@ -262,8 +307,13 @@ impl Server {
         self.connection.fits(&self.connack(accept))
     }
 
-    /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection ends.
+    /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection
+    /// ends.
     pub fn reject(&mut self, now: Instant, reason: ReasonCode) -> CloseReason {
+        let now = self.advance(now);
+        if !matches!(self.state, State::AwaitConnect | State::AwaitVerdict) {
+            return self.close(now, reason);
+        }
         self.state = State::Closed;
         let reason = reason.nearest_in(self.connection.version, PacketType::ConnAck);
         let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
@@ -275,8 +325,9 @@ impl Server {
         CloseReason::Refused(reason)
     }
 
-    /// Sends a message, to a 3.1.1 client without its properties. At QoS 0 it is in the transmit buffer and forgotten. At QoS 1 and 2 the session keeps it until the client
-    /// has it; what was kept should share no read buffer, see [`Publication::detach`].
+    /// Sends a message, to a 3.1.1 client without its properties. At QoS 0 it is in the transmit
+    /// buffer and forgotten. At QoS 1 and 2 the session keeps it until the client has it; what was
+    /// kept should share no read buffer, see [`Publication::detach`].
     ///
     /// # Errors
     /// [`PublishError`]; nothing changed then.
@@ -285,6 +336,7 @@ impl Server {
         now: Instant,
         publication: Publication<Bytes>,
     ) -> Result<Option<PacketId>, PublishError> {
+        let now = self.advance(now);
         if publication.qos == QoS::AtMostOnce {
             return self
                 .publish_at_most_once(now, publication.retain, &publication.message)
@@ -298,12 +350,12 @@ impl Server {
         let delivery = Delivery::AtLeastOnce { id: PacketId::MIN, dup: false };
         self.connection.check_publish(&Publish { delivery, retain, message })?;
         let id = session.publish(now, publication)?;
-        // What this message pushes out of the way had its outcome decided when it was accepted.
-        self.connection.pump(session, now, |_, _| {});
+        self.connection.pump(session, now, |id, outcome| self.ended.push((id, outcome)));
         Ok(Some(id))
     }
 
-    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed; to a 3.1.1 client without its properties.
+    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed; to a 3.1.1 client
+    /// without its properties.
     ///
     /// # Errors
     /// [`PublishError`]; nothing changed then.
@@ -316,13 +368,17 @@ impl Server {
         if self.state != State::Connected {
             return Err(PublishError::NotConnected);
         }
+        let now = self.advance(now);
+        check_alias(message)?;
         let message = for_version(self.connection.version, message.as_ref());
         self.connection.send_at_most_once(now, retain, &message)
     }
 
-    /// Answers the PUBLISH that [`ServerAction::Publish`] gave, once it was routed or refused; nothing to do at QoS 0. 3.1.1
-    /// has no word for a refusal: there the message is acknowledged all the same (table row A33 of the decisions).
+    /// Answers the PUBLISH that [`ServerAction::Publish`] gave, once it was routed or refused;
+    /// nothing to do at QoS 0. 3.1.1 has no word for a refusal: there the message is acknowledged
+    /// all the same (table row A33 of the decisions).
     pub fn acknowledge(&mut self, now: Instant, delivery: Delivery, reason: ReasonCode) {
+        let now = self.advance(now);
         if let (State::Connected, Some(session)) = (self.state, &mut self.session) {
             self.connection.acknowledge(session, now, delivery, reason);
         }
@@ -363,6 +419,7 @@ impl Server {
 
     /// Ends the connection: 5.0 clients are told why.
     pub fn close(&mut self, now: Instant, reason: ReasonCode) -> CloseReason {
+        let now = self.advance(now);
         if self.state == State::Connected {
             self.connection.say_disconnect(now, reason);
         }
@@ -370,8 +427,8 @@ impl Server {
         CloseReason::Requested(reason)
     }
 
-    /// Takes the session back, if the CONNECT was accepted and it was not taken before: the connection is over, but for what is
-    /// left to transmit.
+    /// Takes the session back, if the CONNECT was accepted and it was not taken before: the
+    /// connection is over, but for what is left to transmit.
     pub fn take_session(&mut self) -> Option<Session> {
         self.state = State::Closed;
         let mut session = self.session.take()?;
@@ -385,11 +442,11 @@ impl Server {
         &mut self.connection.transmit
     }
 
-    /// Whether to read more from the network connection. Not while the client reads nothing of what this side answers, so that
-    /// the transmit buffer stays bounded.
+    /// Whether to read more from the network connection. Not while the client reads nothing of what
+    /// this side answers, so that the transmit buffer stays bounded.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.connection.wants_input()
+        self.state != State::Closed && self.connection.wants_input()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
@@ -408,11 +465,16 @@ impl Server {
         self.session.as_ref()
     }
 
+    /// Whether the transmit buffer has room for another message.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.state == State::Connected && self.connection.has_room()
+    }
+
     /// Whether a message of QoS 1 or 2 would be sent at once.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.sender.quota() > 0)
-            && self.wants_input()
+        self.session.as_ref().is_some_and(|session| session.sender.quota() > 0) && self.has_room()
     }
 
     /// What the client speaks; 5.0 until it has said.
@@ -451,6 +513,7 @@ impl Server {
             ProtocolVersion::V311 => u32::MAX,
             ProtocolVersion::V5 => properties.session_expiry_interval().unwrap_or(0),
         };
+        self.asked_to_last = self.session_expiry > 0;
         let window = properties.receive_maximum().unwrap_or(u16::MAX);
         self.send_window = window.min(self.config.max_in_flight);
         if let Some(limit) = properties.maximum_packet_size() {
@@ -483,6 +546,9 @@ impl Server {
             | Packet::PubComp(ack) => {
                 let id = ack.id;
                 let outcome = self.connection.handle_ack(session, now, packet_type, &ack)?;
+                if outcome.is_some() {
+                    self.connection.pump(session, now, |id, how| self.ended.push((id, how)));
+                }
                 outcome.map(|outcome| ServerAction::Finished { id, outcome })
             }
             Packet::Subscribe(subscribe) => Some(ServerAction::Subscribe(subscribe)),
@@ -494,7 +560,7 @@ impl Server {
             }
             Packet::Disconnect(disconnect) => {
                 if let Some(seconds) = disconnect.properties.session_expiry_interval() {
-                    if self.session_expiry == 0 && seconds > 0 {
+                    if !self.asked_to_last && seconds > 0 {
                         return Err(Violation::SessionExpiryRaised);
                     }
                     self.session_expiry = seconds;
@@ -541,13 +607,23 @@ impl Server {
         if self.state != State::Connected {
             return Err(CommandError::NotConnected);
         }
-        // [MQTT-3.1.2-24]
+        let now = self.advance(now);
+        self.check_size(packet)?;
+        Ok(self.connection.send(now, packet)?)
+    }
+
+    /// [MQTT-3.1.2-24]
+    fn check_size(&self, packet: &Packet<Bytes>) -> Result<(), CommandError> {
         let size = packet.encoded_len(self.connection.version)?;
         let limit = self.connection.peer_max_packet_size;
-        self.connection
-            .check_size(size)
-            .map_err(|size| CommandError::PacketTooLarge { size, limit })?;
-        Ok(self.connection.send(now, packet)?)
+        let fits = self.connection.check_size(size);
+        fits.map(|_| ()).map_err(|size| CommandError::PacketTooLarge { size, limit })
+    }
+
+    /// Time does not run backwards, whatever the caller's clock does.
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
     }
 
     fn violation(&mut self, now: Instant, violation: Violation) -> CloseReason {
@@ -571,15 +647,15 @@ impl Server {
         CloseReason::Malformed(error)
     }
 
-    /// A CONNECT that cannot be read is answered if it is known which version would read the answer: 5.0 clients get the reason
-    /// code, an unknown level the refusal of its own time [MQTT-3.1.2-2], anything else nothing [MQTT-3.1.4-1].
+    /// A CONNECT that cannot be read is answered if it is known which version would read the
+    /// answer: 5.0 clients get the reason code, an unknown level the refusal of its own time
+    /// [MQTT-3.1.2-2], anything else nothing [MQTT-3.1.4-1].
     fn refuse_malformed(&mut self, now: Instant, error: DecodeError, src: &[u8]) {
         let version = match error.kind() {
             DecodeErrorKind::UnsupportedProtocolLevel(level) if level <= 5 => ProtocolVersion::V311,
             DecodeErrorKind::UnsupportedProtocolLevel(_) => ProtocolVersion::V5,
-            _ if src.get(2..).is_some_and(|rest| {
-                rest.windows(7).take(4).any(|bytes| bytes == b"\x00\x04MQTT\x05")
-            }) =>
+            _ if src.first().is_some_and(|first| first >> 4 == PacketType::Connect as u8)
+                && (2..=5).any(|at| src.get(at..at + 7) == Some(b"\x00\x04MQTT\x05")) =>
             {
                 ProtocolVersion::V5
             }
@@ -593,6 +669,9 @@ impl Server {
         self.reject(now, reason);
     }
 }
+
+/// A fixed header of at most 5 bytes, the protocol name and the level.
+const CONNECT_START: usize = 12;
 
 /// [MQTT-3.1.2-22]
 fn silence(keep_alive: u16) -> Option<Duration> {

@@ -5,15 +5,16 @@ use mqtt_proto::{PacketId, Publication, QoS, TopicName};
 
 use crate::{
     Instant, PublishError,
+    connection::check_alias,
     qos::{PacketIdSet, Receiver, Sender, transition::SendState},
 };
 
-/// The Session State of section 4.1 as far as it concerns one client and one server, either of them: messages sent and not
-/// acknowledged, messages waiting, and QoS 2 messages received and not released. Subscriptions are a server's
-/// own affair.
+/// The Session State of section 4.1 as far as it concerns one client and one server, either of
+/// them: messages sent and not acknowledged, messages waiting, and QoS 2 messages received and not
+/// released. Subscriptions are a server's own affair.
 ///
-/// A [`Client`](crate::Client) has one for its life. A server keeps one for each client identifier, lends it to a
-/// [`Server`](crate::Server) while that client is connected, and gets it back.
+/// A [`Client`](crate::Client) has one for its life. A server keeps one for each client identifier,
+/// lends it to a [`Server`](crate::Server) while that client is connected, and gets it back.
 #[derive(Clone, Debug)]
 pub struct Session {
     pub(crate) sender: Sender,
@@ -22,8 +23,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Nothing sent and nothing received. At most `limit` messages wait or are in flight at the same time; each costs about
-    /// 150 bytes and itself.
+    /// Nothing sent and nothing received. At most `limit` messages wait or are in flight at the
+    /// same time; each costs about 150 bytes and itself.
     #[must_use]
     pub const fn new(limit: u16) -> Self {
         Self { sender: Sender::new(limit), receiver: Receiver::new(), limit }
@@ -31,10 +32,12 @@ impl Session {
 
     /// Queues a message of QoS 1 or 2 for the time when there is a connection.
     ///
-    /// The message is kept as it is: [`detach`](Publication::detach) it first if it shares a read buffer.
+    /// The message is kept as it is: [`detach`](Publication::detach) it first if it shares a read
+    /// buffer.
     ///
     /// # Errors
-    /// [`PublishError::NotConnected`] for QoS 0, [`PublishError::Full`].
+    /// [`PublishError::NotConnected`] for QoS 0, [`PublishError::Full`],
+    /// [`PublishError::TopicAlias`].
     pub fn publish(
         &mut self,
         now: Instant,
@@ -43,6 +46,7 @@ impl Session {
         if publication.qos == QoS::AtMostOnce {
             return Err(PublishError::NotConnected);
         }
+        check_alias(&publication.message)?;
         self.sender.accept(now, publication).ok_or(PublishError::Full { limit: self.limit })
     }
 

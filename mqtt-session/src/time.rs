@@ -2,11 +2,11 @@
 
 use core::{fmt, ops::Add, time::Duration};
 
-/// Microseconds since an epoch that the adapter picks, usually its own start. It must not run backwards; a call with an
-/// earlier time than the one before it is treated as the same time.
+/// Microseconds since an epoch that the adapter picks, usually its own start. It must not run
+/// backwards; a call with an earlier time than the one before it is treated as the same time.
 ///
-/// Not `std::time::Instant`, because that cannot be made without a clock: here a simulation starts at zero, and the crate
-/// needs no `std`.
+/// Not `std::time::Instant`, because that cannot be made without a clock: here a simulation starts
+/// at zero, and the crate needs no `std`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 

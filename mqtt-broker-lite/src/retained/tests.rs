@@ -199,6 +199,23 @@ fn any_number_of_names_is_looked_at_in_slices() {
 }
 
 #[test]
+fn a_leap_is_not_lost_between_slices() {
+    let names: Vec<_> = (0..10_000).map(|i| format!("a/{i}")).chain(["b".into()]).collect();
+    let store = store(names.iter().map(String::as_str));
+    for text in ["b", "+"] {
+        let filter = filter(text);
+        let (mut cursor, mut slices) = (Some(Cursor::default()), 0);
+        while let Some(from) = cursor {
+            let mut slice = store.slice(&filter, &from, 1);
+            slice.by_ref().for_each(drop);
+            cursor = slice.into_cursor();
+            slices += 1;
+        }
+        assert!(slices <= 4, "{text}: {slices}");
+    }
+}
+
+#[test]
 fn any_number_of_levels_fits_a_small_stack() {
     let run = || {
         let slashes = "/".repeat(65_535);

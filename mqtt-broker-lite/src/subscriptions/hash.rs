@@ -7,19 +7,31 @@ use siphasher::sip::SipHasher13;
 /// SipHash-1-3 under a key that peers do not know, so that those who choose filters and names cannot choose
 /// collisions.
 #[derive(Clone)]
-pub(super) struct Seed(SipHasher13);
+pub(super) struct Seed {
+    hasher: SipHasher13,
+    /// What is left of a hash, so that tests can have collisions.
+    #[cfg(test)]
+    pub(super) mask: u64,
+}
 
 impl Seed {
     pub(super) fn new(seed: u128) -> Self {
-        Self(SipHasher13::new_with_key(&seed.to_le_bytes()))
+        Self {
+            hasher: SipHasher13::new_with_key(&seed.to_le_bytes()),
+            #[cfg(test)]
+            mask: u64::MAX,
+        }
     }
 
     pub(super) fn text(&self, text: &[u8]) -> u64 {
-        self.0.hash(text)
+        let hash = self.hasher.hash(text);
+        #[cfg(test)]
+        let hash = hash & self.mask;
+        hash
     }
 
     pub(super) fn pair(&self, one: u32, other: u32) -> u64 {
-        self.0.hash(&(u64::from(one) << 32 | u64::from(other)).to_le_bytes())
+        self.text(&(u64::from(one) << 32 | u64::from(other)).to_le_bytes())
     }
 }
 

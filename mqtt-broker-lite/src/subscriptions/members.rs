@@ -58,6 +58,11 @@ impl Members {
         self.oldest.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn capacities(&self) -> [usize; 2] {
+        [self.slab.capacity(), self.index.capacity()]
+    }
+
     pub(super) fn find(
         &self,
         group: Id<Group>,

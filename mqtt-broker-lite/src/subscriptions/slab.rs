@@ -57,6 +57,11 @@ impl<T> Slab<T> {
         id
     }
 
+    #[cfg(test)]
+    pub(super) const fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
     /// Takes the value out; `None` if there is none.
     pub(super) fn remove(&mut self, id: Id<T>) -> Option<T> {
         let slot = self.slots.get_mut(id.index())?;

@@ -43,6 +43,11 @@ impl<T> Table<T> {
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(HashTable::len).sum()
     }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.0.iter().map(HashTable::capacity).sum()
+    }
 }
 
 /// By bits that tables of this size do not use themselves: they take the lowest and the highest.

@@ -65,13 +65,11 @@ enum Op {
 }
 
 impl Oracle {
-    fn new() -> Self {
-        Self {
-            tested: Subscriptions::new(0x1234_5678_9abc_def0),
-            out: Matches::new(),
-            list: Vec::new(),
-            rotations: BTreeMap::new(),
-        }
+    /// Of every hash, only the bits of the mask are left.
+    fn new(mask: u64) -> Self {
+        let mut tested = Subscriptions::new(0x1234_5678_9abc_def0);
+        tested.seed.mask = mask;
+        Self { tested, out: Matches::new(), list: Vec::new(), rotations: BTreeMap::new() }
     }
 
     fn apply(&mut self, op: Op) {
@@ -95,6 +93,7 @@ impl Oracle {
             }
             Op::Publish(text, publisher, choice) => self.publish(&text, publisher, choice),
         }
+        self.check_rotations();
         self.check_size();
     }
 
@@ -159,6 +158,14 @@ impl Oracle {
             let place = choice % members.len();
             self.tested.advance(group, members[place].0);
             rotation.rotate_left(place + 1);
+        }
+    }
+
+    fn check_rotations(&self) {
+        for (text, rotation) in &self.rotations {
+            let group = SharedGroup(self.tested.find_group(text.as_bytes()).unwrap());
+            let members = self.tested.members(group).map(|(who, _)| who);
+            assert!(members.eq(rotation.iter().copied()), "{text}");
         }
     }
 
@@ -244,8 +251,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
     #[test]
-    fn agrees_with_lists(ops in prop::collection::vec(any_op(), 0..120)) {
-        let mut oracle = Oracle::new();
+    fn agrees_with_lists(
+        ops in prop::collection::vec(any_op(), 0..120),
+        mask in prop::sample::select(&[u64::MAX, 1, 0][..]),
+    ) {
+        let mut oracle = Oracle::new(mask);
         for op in ops {
             // What is removed is what is there, every other time.
             let op = match op {
@@ -424,6 +434,9 @@ fn members_take_turns_as_they_can() {
     subscriptions.remove(&filter(text), SubscriberId(3));
     subscriptions.insert(&filter(text), SubscriberId(9), subscription(1, 0));
     assert_eq!([(); 4].map(|()| turn(&mut subscriptions, &all)), [8, 5, 9, 8]);
+    // Who is not next leaves.
+    subscriptions.remove(&filter(text), SubscriberId(9));
+    assert_eq!([(); 3].map(|()| turn(&mut subscriptions, &all)), [5, 8, 5]);
 }
 
 #[test]
@@ -514,6 +527,37 @@ fn a_result_is_filled_again_without_allocating() {
         subscriptions.matches(&name(topic), None, &mut out);
         assert_eq!(out.capacities(), before);
     }
+}
+
+#[test]
+fn memory_is_used_again_and_returned_at_the_end() {
+    let mut subscriptions = Subscriptions::new(1);
+    let capacities = |subscriptions: &Subscriptions| {
+        let groups = [subscriptions.groups.capacity(), subscriptions.index.capacity()];
+        [groups, subscriptions.members.capacities(), subscriptions.trie.capacities()]
+    };
+    let empty = capacities(&subscriptions);
+    subscriptions.insert(&filter("a/#"), SubscriberId(0), subscription(0, 0));
+    let one = capacities(&subscriptions);
+    for i in 1..1000 {
+        let text = format!("{i}/#");
+        subscriptions.insert(&filter(&text), SubscriberId(1), subscription(0, 0));
+        subscriptions.remove_subscriber(SubscriberId(1));
+    }
+    let slabs = |[groups, members, nodes]: [[usize; 2]; 3]| [groups[0], members[0], nodes[0]];
+    assert_eq!(slabs(capacities(&subscriptions)), slabs(one));
+    subscriptions.remove_subscriber(SubscriberId(0));
+    assert_eq!(capacities(&subscriptions), empty);
+}
+
+#[test]
+fn hashes_depend_on_both_of_a_pair_and_on_the_seed() {
+    let (seed, other) = (Seed::new(1), Seed::new(2));
+    let pairs = (0..1000).flat_map(|i| [(i, 7), (7, i)]).collect::<BTreeSet<_>>();
+    let hashes: BTreeSet<_> = pairs.iter().map(|&(one, other)| seed.pair(one, other)).collect();
+    assert_eq!(hashes.len(), pairs.len());
+    assert_ne!(seed.text(b"a"), other.text(b"a"));
+    assert_ne!(hash::edge(seed.text(b"a"), 1), hash::edge(seed.text(b"a"), 2));
 }
 
 #[test]

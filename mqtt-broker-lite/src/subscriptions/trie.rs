@@ -78,6 +78,11 @@ impl Trie {
         self.nodes.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn capacities(&self) -> [usize; 2] {
+        [self.nodes.capacity(), self.edges.capacity()]
+    }
+
     /// Makes the path of a filter, without a wildcard at its end, and tells where it leads.
     pub(super) fn insert(&mut self, filter: &[u8], seed: &Seed) -> Id<Node> {
         let mut node = match self.root {

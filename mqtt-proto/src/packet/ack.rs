@@ -3,8 +3,8 @@
 use crate::{
     DecodeErrorKind, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,
     ReasonCode, Role, Storage,
-    packet::{Body, check_v311_properties, fits},
-    wire::{Context, Put, Reader},
+    packet::{Body, check_v311_properties, fits, put_properties},
+    wire::{Context, Put, Reader, put_header_and_u16},
 };
 
 /// One step of a QoS 1 or QoS 2 exchange.
@@ -38,14 +38,18 @@ impl<B: Storage> Ack<B> {
         context: Context,
     ) -> Result<Self, DecodeErrorKind> {
         let id = reader.packet_id()?;
-        if context.version == ProtocolVersion::V311 || reader.cursor.is_empty() {
+        if reader.cursor.is_empty() {
             return Ok(Self::success(id));
+        }
+        if context.version == ProtocolVersion::V311 {
+            return Err(DecodeErrorKind::TrailingBytes);
         }
         let reason = reader.reason(packet, context)?;
         if reader.cursor.is_empty() {
             return Ok(Self::new(id, reason));
         }
         let properties = reader.properties(PropertyOwner::Packet(packet), context)?;
+        reader.end()?;
         Ok(Self { id, reason, properties })
     }
 
@@ -85,9 +89,9 @@ impl<B: Storage> Body for TypedAck<'_, B> {
     }
 
     #[inline]
-    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
+    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
         let Self(_, Ack { id, reason, properties }) = self;
-        out.u16(id.get());
+        put_header_and_u16(self.first_byte(), body, id.get(), out);
         if version == ProtocolVersion::V311 {
             return;
         }
@@ -95,8 +99,7 @@ impl<B: Storage> Body for TypedAck<'_, B> {
             out.u8(reason.get());
         }
         if !properties.is_empty() {
-            out.varint(properties.as_bytes().len() as u32);
-            out.slice(properties.as_bytes());
+            put_properties(properties, out);
         }
     }
 }

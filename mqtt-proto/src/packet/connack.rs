@@ -3,7 +3,7 @@
 use crate::{
     DecodeErrorKind, EncodeError, PacketType, Properties, PropertyOwner, ProtocolVersion,
     ReasonCode, Role, Storage,
-    packet::{Body, check_v311_properties, fits},
+    packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
     wire::{Context, Put, Reader},
 };
 
@@ -87,14 +87,14 @@ impl<B: Storage> Body for ConnAck<B> {
         }
     }
 
-    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
+    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
+        put_fixed_header(self.first_byte(), body, out);
         out.u8(self.session_present.into());
         match version {
             ProtocolVersion::V311 => out.u8(self.reason.connect_return_code().unwrap_or_default()),
             ProtocolVersion::V5 => {
                 out.u8(self.reason.get());
-                out.varint(self.properties.as_bytes().len() as u32);
-                out.slice(self.properties.as_bytes());
+                put_properties(&self.properties, out);
             }
         }
     }

@@ -3,9 +3,10 @@
 use core::fmt;
 
 use crate::{
-    DecodeErrorKind, EncodeError, Message, PacketType, Properties, PropertyId, PropertyOwner,
-    ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError, TopicName,
-    packet::{Body, check_v311_properties, fits},
+    DecodeError, DecodeErrorKind, EncodeError, FrameHeader, Message, PacketType, Properties,
+    PropertyId, PropertyOwner, ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError,
+    TopicName,
+    packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
     text::{check, check_topic_name},
     wire::{Context, Put, Reader},
 };
@@ -59,7 +60,16 @@ impl<B: Storage> Connect<B> {
     }
 
     /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller accepts.
-    pub(crate) fn decode(
+    pub(crate) fn decode_body(
+        header: FrameHeader,
+        body: &B,
+        expected: Option<ProtocolVersion>,
+    ) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        Self::decode(&mut reader, expected).map_err(|kind| reader.error(header, kind))
+    }
+
+    fn decode(
         reader: &mut Reader<'_, B>,
         expected: Option<ProtocolVersion>,
     ) -> Result<Self, DecodeErrorKind> {
@@ -84,6 +94,8 @@ impl<B: Storage> Connect<B> {
         let user_name = if flags & USER_NAME != 0 { Some(decode_text(reader)?) } else { None };
         let password = if flags & PASSWORD != 0 { Some(reader.field(|_| Ok(()))?) } else { None };
         let clean_start = flags & CLEAN_START != 0;
+        // [MQTT-3.1.4-1]
+        reader.end()?;
         Ok(Self {
             version,
             clean_start,
@@ -242,21 +254,21 @@ impl<B: Storage> Body for Connect<B> {
         fits(len)
     }
 
-    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
-        let put_properties = |properties: &Properties<B>, out: &mut _| {
-            if version == ProtocolVersion::V5 {
-                Put::varint(out, properties.as_bytes().len() as u32);
-                Put::slice(out, properties.as_bytes());
-            }
-        };
+    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
+        put_fixed_header(self.first_byte(), body, out);
+        let v5 = version == ProtocolVersion::V5;
         out.binary(NAME);
         out.u8(version.level());
         out.u8(self.flags());
         out.u16(self.keep_alive);
-        put_properties(&self.properties, out);
+        if v5 {
+            put_properties(&self.properties, out);
+        }
         out.binary(self.client_id.as_bytes());
         if let Some(Publication { message, .. }) = &self.will {
-            put_properties(&message.properties, out);
+            if v5 {
+                put_properties(&message.properties, out);
+            }
             out.binary(message.topic.as_bytes());
             out.binary(message.payload.as_ref());
         }

@@ -3,7 +3,7 @@
 use crate::{
     DecodeErrorKind, EncodeError, PacketType, Properties, PropertyId, PropertyOwner,
     ProtocolVersion, ReasonCode, Role, Storage,
-    packet::{Body, check_v311_properties, fits},
+    packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
     wire::{Context, Put, Reader},
 };
 
@@ -113,8 +113,7 @@ fn put_body<B: Storage>(reason: ReasonCode, properties: &Properties<B>, out: &mu
         out.u8(reason.get());
     }
     if !properties.is_empty() {
-        out.varint(properties.as_bytes().len() as u32);
-        out.slice(properties.as_bytes());
+        put_properties(properties, out);
     }
 }
 
@@ -134,7 +133,8 @@ impl<B: Storage> Body for Disconnect<B> {
         body_len(PacketType::Disconnect, self.reason, &self.properties)
     }
 
-    fn put_body(&self, _: ProtocolVersion, out: &mut impl Put) {
+    fn put(&self, body: u32, _: ProtocolVersion, out: &mut impl Put) {
+        put_fixed_header(self.first_byte(), body, out);
         put_body(self.reason, &self.properties, out);
     }
 }
@@ -154,7 +154,8 @@ impl<B: Storage> Body for Auth<B> {
         body_len(PacketType::Auth, self.reason, &self.properties)
     }
 
-    fn put_body(&self, _: ProtocolVersion, out: &mut impl Put) {
+    fn put(&self, body: u32, _: ProtocolVersion, out: &mut impl Put) {
+        put_fixed_header(self.first_byte(), body, out);
         put_body(self.reason, &self.properties, out);
     }
 }

@@ -3,9 +3,9 @@
 use crate::{
     DecodeErrorKind, EncodeError, FrameHeader, Message, PacketId, PacketType, PropertyId,
     PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
-    packet::{Body, check_v311_properties, fits},
+    packet::{Body, check_v311_properties, fits, put_properties},
     text::check_topic_name,
-    wire::{Context, Put, Reader},
+    wire::{Context, Put, Reader, put_header_and_u16},
 };
 
 const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Publish);
@@ -130,21 +130,20 @@ impl<B: Storage> Publish<B> {
             return Err(EncodeError::BufferTooSmall);
         }
         let mut out = crate::wire::BufWriter(dst);
-        out.u8(self.first_byte());
-        out.varint(body);
-        self.put_head(version, &mut out);
+        self.put_head(body, version, &mut out);
         Ok(())
     }
 
     #[inline]
-    fn put_head(&self, version: ProtocolVersion, out: &mut impl Put) {
-        out.binary(self.message.topic.as_bytes());
+    fn put_head(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
+        let topic = self.message.topic.as_bytes();
+        put_header_and_u16(self.first_byte(), body, topic.len() as u16, out);
+        out.slice(topic);
         if let Some(id) = self.delivery.id() {
             out.u16(id.get());
         }
         if version == ProtocolVersion::V5 {
-            out.varint(self.message.properties.as_bytes().len() as u32);
-            out.slice(self.message.properties.as_bytes());
+            put_properties(&self.message.properties, out);
         }
     }
 
@@ -179,8 +178,8 @@ impl<B: Storage> Body for Publish<B> {
     }
 
     #[inline]
-    fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
-        self.put_head(version, out);
+    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
+        self.put_head(body, version, out);
         out.slice(self.message.payload.as_ref());
     }
 }

@@ -3,8 +3,8 @@
 use crate::{
     DecodeErrorKind, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,
     ReasonCodes, Storage, SubscribeFilters, UnsubscribeFilters,
-    packet::{Body, check_v311_properties, fits},
-    wire::{Context, Put, Reader},
+    packet::{Body, check_v311_properties, fits, put_properties},
+    wire::{Context, Put, Reader, put_header_and_u16},
 };
 
 /// A client's request for messages.
@@ -94,11 +94,10 @@ macro_rules! id_properties_list {
                 fits(len)
             }
 
-            fn put_body(&self, version: ProtocolVersion, out: &mut impl Put) {
-                out.u16(self.id.get());
+            fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
+                put_header_and_u16(self.first_byte(), body, self.id.get(), out);
                 if version == ProtocolVersion::V5 {
-                    out.varint(self.properties.as_bytes().len() as u32);
-                    out.slice(self.properties.as_bytes());
+                    put_properties(&self.properties, out);
                 }
                 out.slice(self.$list.as_bytes());
             }

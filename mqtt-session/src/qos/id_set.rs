@@ -5,8 +5,8 @@ use core::fmt;
 
 use mqtt_proto::PacketId;
 
-/// A set of packet identifiers in sorted pages of 256: an empty one costs 24 bytes, a full one 10 KiB, and the pages it once
-/// needed are kept for the next time.
+/// A set of packet identifiers in sorted pages of 256: an empty one costs 24 bytes, a full one 10
+/// KiB, and the pages it once needed are kept for the next time.
 #[derive(Clone, Default)]
 pub struct PacketIdSet {
     pages: Vec<Page>,

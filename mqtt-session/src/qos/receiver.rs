@@ -7,8 +7,8 @@ use super::{
     transition::{PubRelStep, PublishStep, on_publish, on_pubrel},
 };
 
-/// Which QoS 2 messages were delivered and not yet released: what makes exactly once out of at least once. Outlives the
-/// network connection (section 4.1).
+/// Which QoS 2 messages were delivered and not yet released: what makes exactly once out of at
+/// least once. Outlives the network connection (section 4.1).
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     held: PacketIdSet,

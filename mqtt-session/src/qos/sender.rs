@@ -8,16 +8,17 @@ use mqtt_proto::{PacketId, PacketType, Publication, QoS};
 use super::transition::{AckInput, SendState, SendStep, on_ack};
 use crate::Instant;
 
-/// Everything sent or to be sent with a packet identifier. Outlives the network connection (section 4.1), but for the quota
-/// and for requests.
+/// Everything sent or to be sent with a packet identifier. Outlives the network connection (section
+/// 4.1), but for the quota and for requests.
 ///
-/// A slot belongs to the identifier one above its index. Free slots form a queue, so that an identifier rests as long as
-/// possible before it comes again. Messages form a list in the order they were accepted; those from `unsent` on
-/// have not been sent on this connection. A message whose PUBREC came moves to the end of the list of releases, which is
-/// thereby in the order of the PUBRECs, as [MQTT-4.6.0-4] asks of PUBREL.
+/// A slot belongs to the identifier one above its index. Free slots form a queue, so that an
+/// identifier rests as long as possible before it comes again. Messages form a list in the order
+/// they were accepted; those from `unsent` on have not been sent on this connection. A message
+/// whose PUBREC came moves to the end of the list of releases, which is thereby in the order of the
+/// PUBRECs, as [MQTT-4.6.0-4] asks of PUBREL.
 ///
-/// Every operation takes constant time. Memory: a slot of about 150 bytes for each message that was ever open at the
-/// same time, and the messages.
+/// Every operation takes constant time. Memory: a slot of about 150 bytes for each message that was
+/// ever open at the same time, and the messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     slots: Vec<Slot>,
@@ -32,6 +33,8 @@ pub(crate) struct Sender {
     /// How many more PUBLISH of QoS 1 and 2 may be sent now (section 4.9).
     quota: u16,
     window: u16,
+    /// Which connection this is: only what was sent on it has a share in the quota.
+    connection: u32,
 }
 
 /// Index of a slot, or [`NONE`].
@@ -58,9 +61,19 @@ struct Slot {
 #[derive(Clone, Debug)]
 enum Content {
     Free,
-    Message { publication: Publication<Bytes>, sent: bool, accepted: Instant },
-    Release,
-    Request { answer: PacketType, codes: u32 },
+    /// `sent` on that connection, the last one it was sent on.
+    Message {
+        publication: Publication<Bytes>,
+        sent: Option<u32>,
+        accepted: Instant,
+    },
+    Release {
+        sent: u32,
+    },
+    Request {
+        answer: PacketType,
+        codes: u32,
+    },
 }
 
 /// A message that is to be sent now.
@@ -88,13 +101,16 @@ impl Sender {
             limit,
             quota: 0,
             window: 0,
+            connection: 0,
         }
     }
 
-    /// A new connection whose receiver takes `window` messages at a time: everything open is to be sent again.
+    /// A new connection whose receiver takes `window` messages at a time: everything open is to be
+    /// sent again.
     pub(crate) const fn connect(&mut self, window: u16) {
         self.window = window;
         self.quota = window;
+        self.connection = self.connection.wrapping_add(1);
         self.unsent = self.messages.head;
     }
 
@@ -104,7 +120,7 @@ impl Sender {
         now: Instant,
         publication: Publication<Bytes>,
     ) -> Option<PacketId> {
-        let at = self.take(Content::Message { publication, sent: false, accepted: now })?;
+        let at = self.take(Content::Message { publication, sent: None, accepted: now })?;
         self.push(|sender| &mut sender.messages, at);
         if self.unsent == NONE {
             self.unsent = at;
@@ -112,13 +128,14 @@ impl Sender {
         Some(id_of(at))
     }
 
-    /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE, which need no quota, to be answered by `answer` with `codes` reason
-    /// codes; `None` if no identifier is left.
+    /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE, which need no quota, to be answered by
+    /// `answer` with `codes` reason codes; `None` if no identifier is left.
     pub(crate) fn accept_request(&mut self, answer: PacketType, codes: u32) -> Option<PacketId> {
         self.take(Content::Request { answer, codes }).map(id_of)
     }
 
-    /// The answer to a request came: how many codes it should have, `None` if there is no such request.
+    /// The answer to a request came: how many codes it should have, `None` if there is no such
+    /// request.
     pub(crate) fn finish_request(&mut self, id: PacketId, packet: PacketType) -> Option<u32> {
         let at = index_of(id);
         match self.slots.get(usize::from(at))?.content {
@@ -137,7 +154,7 @@ impl Sender {
         }
         match self.slots.get(usize::from(self.unsent)) {
             Some(Slot { content: Content::Message { publication, sent, accepted }, .. }) => {
-                let (id, dup) = (id_of(self.unsent), *sent);
+                let (id, dup) = (id_of(self.unsent), sent.is_some());
                 Some(Next { id, publication, dup, accepted: *accepted })
             }
             _ => None,
@@ -148,7 +165,7 @@ impl Sender {
     pub(crate) fn sent(&mut self) {
         let slot = &mut self.slots[usize::from(self.unsent)];
         if let Content::Message { sent, .. } = &mut slot.content {
-            *sent = true;
+            *sent = Some(self.connection);
         }
         self.unsent = slot.next;
         self.quota -= 1;
@@ -169,20 +186,24 @@ impl Sender {
             return on_ack(None, input);
         };
         let step = on_ack(Some(state), input);
+        let sent = match self.slots[usize::from(at)].content {
+            Content::Message { sent: Some(sent), .. } | Content::Release { sent } => sent,
+            _ => self.connection,
+        };
         match step {
             SendStep::Finish if state == SendState::AwaitPubComp => {
                 self.unlink(|sender| &mut sender.releases, at);
                 self.give_back(at);
-                self.restore_quota();
+                self.restore_quota(sent);
             }
             SendStep::Finish => {
                 self.unlink(|sender| &mut sender.messages, at);
                 self.give_back(at);
-                self.restore_quota();
+                self.restore_quota(sent);
             }
             SendStep::Release => {
                 self.unlink(|sender| &mut sender.messages, at);
-                self.slots[usize::from(at)].content = Content::Release;
+                self.slots[usize::from(at)].content = Content::Release { sent };
                 self.push(|sender| &mut sender.releases, at);
             }
             SendStep::Ignore
@@ -193,7 +214,8 @@ impl Sender {
         step
     }
 
-    /// The exchanges whose PUBREL must be sent again on a new connection, in the order of their PUBRECs.
+    /// The exchanges whose PUBREL must be sent again on a new connection, in the order of their
+    /// PUBRECs.
     pub(crate) fn releases(&self) -> impl Iterator<Item = PacketId> {
         self.walk(self.releases.head).map(id_of)
     }
@@ -201,7 +223,7 @@ impl Sender {
     /// The messages that were not sent on any connection yet, in order.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (PacketId, &Publication<Bytes>)> {
         self.walk(self.messages.head).filter_map(|at| match &self.slots[usize::from(at)].content {
-            Content::Message { publication, sent: false, .. } => Some((id_of(at), publication)),
+            Content::Message { publication, sent: None, .. } => Some((id_of(at), publication)),
             _ => None,
         })
     }
@@ -221,8 +243,8 @@ impl Sender {
         }
     }
 
-    /// Forgets every exchange the receiver may know of, because the receiver has lost its session. Messages that were never
-    /// sent stay.
+    /// Forgets every exchange the receiver may know of, because the receiver has lost its session.
+    /// Messages that were never sent stay.
     pub(crate) fn lose_session(&mut self, mut lost: impl FnMut(PacketId)) {
         while let Some(at) = self.first(self.releases) {
             lost(id_of(at));
@@ -232,7 +254,7 @@ impl Sender {
         let mut at = self.messages.head;
         while let Some(slot) = self.slots.get(usize::from(at)) {
             let next = slot.next;
-            if matches!(slot.content, Content::Message { sent: true, .. }) {
+            if matches!(slot.content, Content::Message { sent: Some(_), .. }) {
                 lost(id_of(at));
                 self.unlink(|sender| &mut sender.messages, at);
                 self.give_back(at);
@@ -254,19 +276,21 @@ impl Sender {
 
     fn state(&self, at: Link) -> Option<SendState> {
         match &self.slots.get(usize::from(at))?.content {
-            Content::Message { publication, sent: true, .. } => Some(match publication.qos {
+            Content::Message { publication, sent: Some(_), .. } => Some(match publication.qos {
                 QoS::ExactlyOnce => SendState::AwaitPubRec,
                 QoS::AtMostOnce | QoS::AtLeastOnce => SendState::AwaitPubAck,
             }),
-            Content::Release => Some(SendState::AwaitPubComp),
+            Content::Release { .. } => Some(SendState::AwaitPubComp),
             // What was never sent is no exchange yet.
-            Content::Message { sent: false, .. } | Content::Free | Content::Request { .. } => None,
+            Content::Message { sent: None, .. } | Content::Free | Content::Request { .. } => None,
         }
     }
 
-    /// [section 4.9] Never above where it started: an exchange of an earlier connection had no share in it.
-    const fn restore_quota(&mut self) {
-        if self.quota < self.window {
+    /// [section 4.9] What was sent on an earlier connection took nothing from the quota of this one
+    /// and gives nothing back, or more would be in flight than the receiver counts.
+    fn restore_quota(&mut self, sent: u32) {
+        if sent == self.connection {
+            debug_assert!(self.quota < self.window, "more came back than was taken");
             self.quota += 1;
         }
     }
@@ -341,4 +365,203 @@ const fn id_of(at: Link) -> PacketId {
 
 const fn index_of(id: PacketId) -> Link {
     id.get() - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{collections::BTreeMap, vec::Vec};
+
+    use mqtt_proto::TopicName;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: u16 = 12;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Accept(bool),
+        Request,
+        Answer(u16),
+        Send,
+        Drop,
+        Ack(u16, AckInput),
+        Connect(u16),
+        Cancel,
+        Lose,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let id = || 1..=LIMIT;
+        let input = prop::sample::select(AckInput::ALL.to_vec());
+        prop_oneof![
+            6 => any::<bool>().prop_map(Step::Accept),
+            1 => Just(Step::Request),
+            1 => id().prop_map(Step::Answer),
+            8 => Just(Step::Send),
+            1 => Just(Step::Drop),
+            12 => (id(), input).prop_map(|(id, input)| Step::Ack(id, input)),
+            1 => (1..6u16).prop_map(Step::Connect),
+            1 => Just(Step::Cancel),
+            1 => Just(Step::Lose),
+        ]
+    }
+
+    /// The same with a plain list of messages, and a set of flags for each.
+    #[derive(Default)]
+    struct Model {
+        /// Identifier, whether QoS 2, sent on any connection, sent on this one.
+        messages: Vec<(u16, bool, bool, bool)>,
+        /// Identifier, whether its PUBLISH was sent on this connection.
+        releases: Vec<(u16, bool)>,
+        requests: BTreeMap<u16, u32>,
+        window: u16,
+    }
+
+    impl Model {
+        fn taken(&self) -> usize {
+            self.messages.len() + self.releases.len() + self.requests.len()
+        }
+
+        fn in_flight(&self) -> usize {
+            self.messages.iter().filter(|message| message.3).count()
+                + self.releases.iter().filter(|release| release.1).count()
+        }
+
+        /// Where in `messages` the next one is.
+        fn next(&self) -> Option<usize> {
+            let free = self.in_flight() < self.window.into();
+            self.messages.iter().position(|message| !message.3).filter(|_| free)
+        }
+
+        fn is_open(&self, id: u16) -> bool {
+            self.messages.iter().any(|message| message.0 == id)
+                || self.releases.iter().any(|release| release.0 == id)
+                || self.requests.contains_key(&id)
+        }
+
+        fn ack(&mut self, id: u16, input: AckInput) -> SendStep {
+            let message = self.messages.iter().position(|message| message.0 == id && message.2);
+            let release = self.releases.iter().position(|release| release.0 == id);
+            let state = match (message, release) {
+                (Some(at), _) if self.messages[at].1 => Some(SendState::AwaitPubRec),
+                (Some(_), _) => Some(SendState::AwaitPubAck),
+                (None, Some(_)) => Some(SendState::AwaitPubComp),
+                (None, None) => None,
+            };
+            let step = on_ack(state, input);
+            match (step, message, release) {
+                (SendStep::Finish, Some(at), _) => drop(self.messages.remove(at)),
+                (SendStep::Finish, None, Some(at)) => drop(self.releases.remove(at)),
+                (SendStep::Release, Some(at), _) => {
+                    let (id, _, _, now) = self.messages.remove(at);
+                    self.releases.push((id, now));
+                }
+                _ => {}
+            }
+            step
+        }
+
+        fn check(&self, sender: &Sender) {
+            let ids = |ids: &mut dyn Iterator<Item = u16>| ids.collect::<Vec<_>>();
+            assert_eq!(usize::from(sender.taken()), self.taken());
+            assert_eq!(usize::from(sender.quota() + self.in_flight() as u16), self.window.into());
+            assert_eq!(
+                ids(&mut sender.releases().map(PacketId::get)),
+                ids(&mut self.releases.iter().map(|release| release.0))
+            );
+            assert_eq!(
+                ids(&mut sender.waiting().map(|(id, _)| id.get())),
+                ids(&mut self.messages.iter().filter(|message| !message.2).map(|m| m.0))
+            );
+            let next = self.next().map(|at| (self.messages[at].0, self.messages[at].2));
+            assert_eq!(sender.peek().map(|next| (next.id.get(), next.dup)), next);
+        }
+    }
+
+    fn message(qos_2: bool) -> Publication<Bytes> {
+        let topic = TopicName::try_from("t").expect("a topic name");
+        let qos = if qos_2 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        Publication::new(topic, Bytes::new()).with_qos(qos)
+    }
+
+    fn apply(sender: &mut Sender, model: &mut Model, step: &Step) {
+        match *step {
+            Step::Accept(qos_2) => match sender.accept(Instant::ZERO, message(qos_2)) {
+                None => assert_eq!(model.taken(), LIMIT.into()),
+                Some(id) => {
+                    assert!(!model.is_open(id.get()), "{id} is open");
+                    model.messages.push((id.get(), qos_2, false, false));
+                }
+            },
+            Step::Request => match sender.accept_request(PacketType::SubAck, 7) {
+                None => assert_eq!(model.taken(), LIMIT.into()),
+                Some(id) => {
+                    assert!(!model.is_open(id.get()), "{id} is open");
+                    model.requests.insert(id.get(), 7);
+                }
+            },
+            Step::Answer(id) => {
+                let id = PacketId::new(id).expect("not 0");
+                assert_eq!(sender.finish_request(id, PacketType::UnsubAck), None);
+                let answered = sender.finish_request(id, PacketType::SubAck);
+                assert_eq!(answered, model.requests.remove(&id.get()));
+            }
+            Step::Send => {
+                if let Some(at) = model.next() {
+                    sender.sent();
+                    (model.messages[at].2, model.messages[at].3) = (true, true);
+                }
+            }
+            Step::Drop => {
+                if let Some(at) = model.next() {
+                    sender.drop_unsent();
+                    model.messages.remove(at);
+                }
+            }
+            Step::Ack(id, input) => {
+                let step = sender.on_ack(PacketId::new(id).expect("not 0"), input);
+                assert_eq!(step, model.ack(id, input));
+            }
+            Step::Connect(window) => {
+                sender.connect(window);
+                model.window = window;
+                model.messages.iter_mut().for_each(|message| message.3 = false);
+                model.releases.iter_mut().for_each(|release| release.1 = false);
+            }
+            Step::Cancel => {
+                let mut cancelled = Vec::new();
+                sender.cancel_requests(|id| cancelled.push(id.get()));
+                let requests = core::mem::take(&mut model.requests);
+                assert_eq!(cancelled, requests.into_keys().collect::<Vec<_>>());
+            }
+            Step::Lose => {
+                let mut lost = Vec::new();
+                sender.lose_session(|id| lost.push(id.get()));
+                let sent = model.messages.iter().filter(|message| message.2).map(|m| m.0);
+                let expected: Vec<_> = model.releases.iter().map(|r| r.0).chain(sent).collect();
+                assert_eq!(lost, expected);
+                model.releases.clear();
+                model.messages.retain(|message| !message.2);
+                // A session is only lost between two connections.
+                sender.connect(model.window);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_a_list_of_flags(steps in prop::collection::vec(step(), 0..300)) {
+            let (mut sender, mut model) = (Sender::new(LIMIT), Model::default());
+            for step in &steps {
+                apply(&mut sender, &mut model, step);
+                model.check(&sender);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_is_as_small_as_its_doc_says() {
+        assert!(size_of::<Slot>() <= 152, "{}", size_of::<Slot>());
+    }
 }

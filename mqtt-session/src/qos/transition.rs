@@ -1,4 +1,5 @@
-//! The whole of QoS 1 and 2 in three total functions over states of one byte. They know neither role nor version.
+//! The whole of QoS 1 and 2 in three total functions over states of one byte. They know neither
+//! role nor version.
 
 use mqtt_proto::QoS;
 
@@ -86,8 +87,8 @@ pub enum PublishStep {
     PubRecOnly,
 }
 
-/// The receiver gets a PUBLISH whose identifier it holds, or does not. DUP and content do not matter: between PUBLISH and
-/// PUBREL the identifier alone says which message it is.
+/// The receiver gets a PUBLISH whose identifier it holds, or does not. DUP and content do not
+/// matter: between PUBLISH and PUBREL the identifier alone says which message it is.
 #[must_use]
 pub const fn on_publish(held: bool, qos: QoS) -> PublishStep {
     match (qos, held) {
@@ -117,7 +118,8 @@ pub const fn on_pubrel(held: bool) -> PubRelStep {
 mod tests {
     use super::*;
 
-    /// Written down from section 4.3 and table rows A10 to A14 of the decisions, not from the code above.
+    /// Written down from section 4.3 and table rows A10 to A14 of the decisions, not from the code
+    /// above.
     #[test]
     fn every_cell_of_the_sender_is_as_section_4_3_says() {
         let table = [

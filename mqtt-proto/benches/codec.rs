@@ -1,0 +1,82 @@
+//! Wall time of the codec, with two floors under it: a copy of the bytes, and the fixed header alone.
+//!
+//! `cargo bench -p mqtt-proto --bench codec`
+#![allow(missing_docs)]
+
+mod packets;
+
+use std::hint::black_box;
+
+use bytes::BytesMut;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use mqtt_proto::Decoder;
+use packets::cases;
+
+/// Owned packets are taken from a buffer that holds so many, as a socket would have filled it.
+const IN_BUFFER: usize = 64;
+
+fn decode(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decode_borrowed");
+    for case in cases() {
+        group.throughput(Throughput::Bytes(case.bytes.len() as u64));
+        let mut decoder = Decoder::new(case.sender, case.version);
+        group.bench_function(case.name, |bencher| {
+            bencher.iter(|| decoder.decode(black_box(&case.bytes)).is_ok());
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("decode_owned_64_packets");
+    for case in cases() {
+        group.throughput(Throughput::Elements(IN_BUFFER as u64));
+        let stream = case.bytes.repeat(IN_BUFFER);
+        let mut decoder = Decoder::new(case.sender, case.version);
+        group.bench_function(case.name, |bencher| {
+            let decode = |mut src: BytesMut| {
+                while !src.is_empty() {
+                    black_box(decoder.decode_bytes(&mut src)).unwrap().ready().unwrap();
+                }
+            };
+            bencher.iter_batched(|| BytesMut::from(&stream[..]), decode, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+fn encode(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("encode");
+    for case in cases() {
+        group.throughput(Throughput::Bytes(case.bytes.len() as u64));
+        let mut out = BytesMut::with_capacity(case.bytes.len());
+        group.bench_function(case.name, |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                black_box(&case.packet).encode(case.version, &mut out)
+            });
+        });
+    }
+    group.finish();
+}
+
+fn floors(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("floor");
+    for case in cases() {
+        group.throughput(Throughput::Bytes(case.bytes.len() as u64));
+        let mut out = Vec::with_capacity(case.bytes.len());
+        group.bench_function(format!("memcpy/{}", case.name), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                out.extend_from_slice(black_box(&case.bytes));
+                black_box(&out);
+            });
+        });
+        let mut decoder = Decoder::new(case.sender, case.version);
+        group.bench_function(format!("header/{}", case.name), |bencher| {
+            bencher.iter(|| decoder.header(black_box(&case.bytes)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(codec, decode, encode, floors);
+criterion_main!(codec);
