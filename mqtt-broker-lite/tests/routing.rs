@@ -157,6 +157,22 @@ fn a_shared_message_avoids_a_member_that_does_not_read() {
 }
 
 #[test]
+fn a_member_that_is_online_and_busy_comes_before_one_that_is_away() {
+    let mut world = World::with_server(|config| config.max_in_flight = 1);
+    let publisher = world.join(options(V5, "publisher"));
+    let members = ["away", "busy"].map(|id| world.join(lasting(V5, id, 60)));
+    for who in members {
+        world.subscribe(who, "$share/g/t", AtLeastOnce);
+    }
+    world.cut(members[0]);
+    world.stall(members[1], true);
+    for _ in 0..3 {
+        world.publish(publisher, message("t", "x").with_qos(AtLeastOnce));
+    }
+    assert_eq!((world.queued("away"), world.queued("busy")), (Some(0), Some(3)));
+}
+
+#[test]
 fn two_groups_and_a_plain_subscription_get_a_copy_each() {
     let (mut world, publisher, subscriber) = pair();
     let options = SubscriptionOptions::new(AtLeastOnce);
