@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use core::time::Duration;
 
+use bytes::Bytes;
 use mqtt_session::{
     CloseReason, Instant, Server, ServerAction, Session, Transmit,
     proto::{Packet, PacketRef, Publication, Publish, QoS, ReasonCode, Status, TopicFilter},
@@ -38,6 +39,8 @@ pub struct Broker {
     pub(crate) retained: Retained<RetainedMessage>,
     /// When to look at what. An entry that is out of date is found out when its time comes.
     pub(crate) deadlines: BTreeSet<(Instant, Deadline)>,
+    /// When which retained message expires.
+    pub(crate) expiring: BTreeSet<(Instant, Bytes)>,
     pub(crate) matches: Matches,
     pub(crate) stats: BrokerStats,
     pub(crate) seed: u64,
@@ -70,6 +73,7 @@ impl Broker {
             subscriptions: Subscriptions::new(u128::from(seed) << 64 | u128::from(!seed)),
             retained: Retained::new(),
             deadlines: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             matches: Matches::new(),
             stats: BrokerStats::default(),
             seed,
@@ -146,6 +150,7 @@ impl Broker {
                 Deadline::Replay(id) => self.replay_timeout(now, id),
             }
         }
+        self.expire_retained(now);
     }
 
     /// Ends every connection: 5.0 clients are told that the server shuts down, and everything queued is still to be written. Wills
@@ -183,7 +188,8 @@ impl Broker {
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|&(at, _)| at)
+        let message = self.expiring.first().map(|&(at, _)| at);
+        self.deadlines.first().map(|&(at, _)| at).into_iter().chain(message).min()
     }
 
     /// How many network connections are open.

@@ -6,7 +6,7 @@ use mqtt_session::ServerConfig;
 ///
 /// Memory, at most: for each connection 1 KiB, [`ServerConfig::max_transmit`] and one packet of
 /// [`ServerConfig::max_packet_size`]; for each session 500 bytes, [`ServerConfig::max_queued`] messages of 150 bytes and
-/// themselves, and `max_subscriptions` filters of 150 bytes, 60 for each level, and themselves; for each retained message 200
+/// themselves, and `max_subscriptions` filters of 150 bytes, 60 for each level, and themselves; for each retained message 300
 /// bytes and itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokerConfig {

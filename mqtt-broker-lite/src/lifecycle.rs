@@ -50,9 +50,22 @@ impl Broker {
         if existing.is_none() && self.sessions.len() >= self.config.max_sessions {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
+        let Some(connection) = self.connections.get(id) else {
+            return Ok(());
+        };
+        let longest = self.config.max_session_expiry;
+        let mut accept = Accept {
+            session_present: false,
+            assigned_client_id: assigned,
+            session_expiry: (connection.server.session_expiry() > longest).then_some(longest),
+            keep_alive: None,
+        };
+        if !connection.server.can_accept(&accept) {
+            return Err(ReasonCode::PACKET_TOO_LARGE);
+        }
         let resumed =
             existing.and_then(|subscriber| self.take_over(now, subscriber, connect.clean_start));
-        let session_present = resumed.is_some();
+        accept.session_present = resumed.is_some();
         let (subscriber, session) = resumed.unwrap_or_else(|| {
             let session = Session::new(self.config.server.max_queued);
             (self.sessions.insert(client_id, id), session)
@@ -65,14 +78,7 @@ impl Broker {
         };
         connection.subscriber = Some(subscriber);
         connection.will = connect.will.as_ref().map(Publication::detach);
-        let longest = self.config.max_session_expiry;
-        let accept = Accept {
-            session_present,
-            assigned_client_id: assigned,
-            session_expiry: (connection.server.session_expiry() > longest).then_some(longest),
-            keep_alive: None,
-        };
-        // The client may not take a packet as large as CONNACK; its session is kept nevertheless.
+        // The size was checked above; whatever happens, the session is kept.
         connection
             .server
             .accept(now, session, &accept, |_, outcome| self.stats.ended(outcome))

@@ -1,11 +1,14 @@
 //! Messages on their way from publisher to subscribers, and into the retained store (sections 3.3.1.3, 3.3.4, 4.8).
 
-use core::num::NonZeroU32;
+use core::{num::NonZeroU32, time::Duration};
 
 use bytes::Bytes;
 use mqtt_session::{
     Instant, PublishError,
-    proto::{Message, Properties, Property, PropertyId, PropertySet, Publication, QoS, ReasonCode},
+    proto::{
+        Message, Properties, Property, PropertyId, PropertySet, Publication, QoS, ReasonCode,
+        TopicName,
+    },
     remaining_expiry,
 };
 
@@ -23,7 +26,17 @@ pub(crate) struct RetainedMessage {
     pub(crate) stored: Instant,
 }
 
+/// How many retained messages are dropped in one turn because they have expired.
+const EXPIRED_IN_A_TURN: usize = 1000;
+
 impl RetainedMessage {
+    /// When it is of no use any more, and what it is found by then.
+    pub(crate) fn expiry(&self) -> Option<(Instant, Bytes)> {
+        let seconds = self.message.properties.message_expiry_interval()?;
+        let at = self.stored + Duration::from_secs(seconds.into());
+        Some((at, self.message.topic.clone().into_inner()))
+    }
+
     /// The message for a subscription with this identifier, and with what is left of its Message Expiry Interval; `None` if it has
     /// expired [MQTT-3.3.2-5], or no packet holds as many bytes.
     pub(crate) fn message(
@@ -205,7 +218,8 @@ impl Broker {
     fn retain(&mut self, now: Instant, qos: QoS, message: &Message<&[u8]>) -> bool {
         // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
         if message.payload.is_empty() {
-            self.retained.remove(&message.topic);
+            let old = self.retained.remove(&message.topic);
+            self.forget_expiry(old.as_ref());
             return true;
         }
         let full = self.retained.len() >= self.config.max_retained;
@@ -214,8 +228,31 @@ impl Broker {
         }
         let message = message.detach();
         let name = message.topic.clone();
-        self.retained.insert(name, RetainedMessage { qos, message, stored: now });
+        let retained = RetainedMessage { qos, message, stored: now };
+        let expiry = retained.expiry();
+        let old = self.retained.insert(name, retained);
+        self.forget_expiry(old.as_ref());
+        self.expiring.extend(expiry);
         true
+    }
+
+    fn forget_expiry(&mut self, old: Option<&RetainedMessage>) {
+        if let Some(expiry) = old.and_then(RetainedMessage::expiry) {
+            self.expiring.remove(&expiry);
+        }
+    }
+
+    /// Makes room: what has expired is not sent to anyone [MQTT-3.3.2-5].
+    pub(crate) fn expire_retained(&mut self, now: Instant) {
+        for _ in 0..EXPIRED_IN_A_TURN {
+            let Some((_, name)) = self.expiring.first().filter(|(at, _)| *at <= now) else {
+                return;
+            };
+            if let Ok(name) = TopicName::new(&name[..]) {
+                self.retained.remove(&name);
+            }
+            self.expiring.pop_first();
+        }
     }
 }
 

@@ -5,13 +5,13 @@ use core::{num::NonZeroU32, time::Duration};
 
 use bytes::Bytes;
 use mqtt_session::{
-    Instant, Session,
+    CommandError, Instant, Session,
     proto::{Publication, ReasonCode, RetainHandling, Subscribe, TopicFilter, Unsubscribe},
 };
 
 use crate::{
     Broker, ConnectionId,
-    broker::Deadline,
+    broker::{Deadline, WillFate},
     retained::Cursor,
     subscriptions::{SubscriberId, Subscription},
 };
@@ -46,9 +46,9 @@ impl Broker {
             })
             .collect();
         if let Some(connection) = self.connections.get_mut(id) {
-            // [MQTT-3.8.4-1] One code for each filter of a checked list: this can be said.
+            // [MQTT-3.8.4-1]
             let answered = connection.server.suback(now, subscribe.id, codes);
-            debug_assert_eq!(answered, Ok(()));
+            self.close_unanswered(now, id, answered);
         }
         self.replay(now, id);
     }
@@ -119,7 +119,19 @@ impl Broker {
             });
         }
         let answered = connection.server.unsuback(now, unsubscribe.id, codes);
-        debug_assert_eq!(answered, Ok(()));
+        self.close_unanswered(now, id, answered);
+    }
+
+    /// One code for each filter of a checked list can be said, but the client may not take as many bytes.
+    fn close_unanswered(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        answered: Result<(), CommandError>,
+    ) {
+        if answered.is_err() {
+            self.close(now, id, ReasonCode::PACKET_TOO_LARGE, WillFate::Publish);
+        }
     }
 
     /// Sends retained messages that wait, as many as the connection takes now and as are found in one turn.
@@ -164,11 +176,13 @@ impl Broker {
             return true;
         };
         let limit = usize::from(self.config.server.max_queued);
+        // The other half is left to answers, so that the client is heard meanwhile.
+        let half = self.config.server.max_transmit / 2;
         let server = &mut connection.server;
         let mut found = self.retained.slice(filter, cursor, NAMES_IN_A_SLICE);
         let room = loop {
             let queued = server.session().map_or(limit, Session::open);
-            if !server.has_room() || queued >= limit {
+            if server.transmit().len() > half || queued >= limit {
                 break false;
             }
             let Some((_, retained)) = found.next() else {

@@ -285,14 +285,7 @@ impl Server {
         }
         let now = self.advance(now);
         self.session = Some(session);
-        let connack = Packet::ConnAck(ConnAck {
-            session_present: accept.session_present,
-            reason: ReasonCode::SUCCESS,
-            properties: match self.connection.version {
-                ProtocolVersion::V311 => Properties::EMPTY,
-                ProtocolVersion::V5 => self.connack_properties(accept),
-            },
-        });
+        let connack = self.connack(accept);
         self.check_size(&connack)?;
         self.connection.send(now, &connack)?;
         self.state = State::Connected;
@@ -308,6 +301,12 @@ impl Server {
         Ok(())
     }
 
+    /// Whether the client takes a CONNACK that says this; if not, [`reject`](Self::reject) it.
+    #[must_use]
+    pub fn can_accept(&self, accept: &Accept) -> bool {
+        self.connection.fits(&self.connack(accept))
+    }
+
     /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection
     /// ends.
     pub fn reject(&mut self, now: Instant, reason: ReasonCode) -> CloseReason {
@@ -318,7 +317,11 @@ impl Server {
         self.state = State::Closed;
         let reason = reason.nearest_in(self.connection.version, PacketType::ConnAck);
         let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
-        let _ = self.connection.send(now, &Packet::ConnAck(connack));
+        let connack = Packet::<Bytes>::ConnAck(connack);
+        // [MQTT-3.1.2-24] Who takes no five bytes is told nothing.
+        if self.connection.fits(&connack) {
+            let _ = self.connection.send(now, &connack);
+        }
         CloseReason::Refused(reason)
     }
 
@@ -566,6 +569,17 @@ impl Server {
                 Some(ServerAction::Disconnect(disconnect))
             }
             _ => return Err(Violation::UnexpectedPacket(packet_type)),
+        })
+    }
+
+    fn connack(&self, accept: &Accept) -> Packet<Bytes> {
+        Packet::ConnAck(ConnAck {
+            session_present: accept.session_present,
+            reason: ReasonCode::SUCCESS,
+            properties: match self.connection.version {
+                ProtocolVersion::V311 => Properties::EMPTY,
+                ProtocolVersion::V5 => self.connack_properties(accept),
+            },
         })
     }
 

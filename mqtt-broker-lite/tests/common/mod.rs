@@ -41,6 +41,8 @@ struct End {
     /// Does not read.
     stalled: bool,
     closed: Option<CloseReason>,
+    /// How many bytes its network takes at a time.
+    at_a_time: usize,
     /// The most that ever waited for it.
     most: usize,
 }
@@ -151,6 +153,11 @@ impl World {
     pub fn stall(&mut self, who: Who, stalled: bool) {
         self.ends[who].stalled = stalled;
         self.settle();
+    }
+
+    /// The network of a client takes so many bytes at a time from now on.
+    pub fn narrow(&mut self, who: Who, at_a_time: usize) {
+        self.ends[who].at_a_time = at_a_time;
     }
 
     /// Lets the time pass, and does everything when its time comes.
@@ -358,7 +365,8 @@ impl World {
     }
 
     fn push(&mut self, peer: Peer) -> Who {
-        self.ends.push(End { peer, link: None, stalled: false, closed: None, most: 0 });
+        let at_a_time = usize::MAX;
+        self.ends.push(End { peer, link: None, stalled: false, closed: None, at_a_time, most: 0 });
         self.ends.len() - 1
     }
 
@@ -384,7 +392,7 @@ impl World {
         let End { peer, link: Some(link), .. } = &mut self.ends[who] else {
             return moved;
         };
-        let over = link.closing;
+        let over = link.closing && !link.flush;
         match peer {
             Peer::Client(client, _) => client.handle_input(self.now, &mut link.down),
             Peer::Raw(_, bytes, _) => bytes.unsplit(link.down.split()),
@@ -398,7 +406,7 @@ impl World {
 
     /// Takes what the broker wants written.
     fn write(&mut self, who: Who) -> bool {
-        let End { link: Some(link), stalled, most, .. } = &mut self.ends[who] else {
+        let End { link: Some(link), stalled, at_a_time, most, .. } = &mut self.ends[who] else {
             return false;
         };
         if !std::mem::take(&mut link.flush) {
@@ -410,7 +418,7 @@ impl World {
             link.flush = true;
             return false;
         }
-        let bytes = transmit.copy_to_bytes(transmit.remaining());
+        let bytes = transmit.copy_to_bytes(transmit.remaining().min(*at_a_time));
         self.written.extend_from_slice(&bytes);
         link.down.extend_from_slice(&bytes);
         self.broker.handle_flushed(self.now, link.id);
