@@ -10,8 +10,9 @@ use mqtt_blocking::{
     Backoff, Bytes, Client, ClientOptions, Messages, Properties, Property, ProtocolVersion,
     Publish, QoS,
 };
-/// How long to wait for another message.
+/// How long to wait for another message while some are missing, and for one too many when all have come.
 const PATIENCE: Duration = Duration::from_secs(20);
+const QUIET: Duration = Duration::from_secs(1);
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -28,6 +29,9 @@ fn main() -> Result<()> {
         receive(messages, &args)?;
         Ok(publisher.join().map_err(|_| "the publisher panicked")??)
     })?;
+    // What was received last is acknowledged before this program ends.
+    subscriber.disconnect()?;
+    publisher.disconnect()?;
     println!("done");
     Ok(())
 }
@@ -51,17 +55,17 @@ fn publish(client: &Client, args: &Args) -> Result<()> {
 
 fn receive(mut messages: Messages, args: &Args) -> Result<()> {
     let mut seen = HashSet::new();
-    while seen.len() < args.count {
-        match messages.recv_timeout(PATIENCE) {
+    loop {
+        let patience = if seen.len() < args.count { PATIENCE } else { QUIET };
+        match messages.recv_timeout(patience) {
             Ok(Some(publish)) => {
                 print(&publish);
                 seen.insert(publish.message.payload);
             }
-            Ok(None) | Err(mqtt_blocking::Error::TimedOut) => break,
+            Ok(None) | Err(mqtt_blocking::Error::TimedOut) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 fn print(publish: &Publish<Bytes>) {

@@ -20,11 +20,15 @@ use mqtt_session::{
 
 use crate::{ConnectError, Error, Messages, PublishBuilder, connect, connection, shared::Shared};
 
+/// How long dropping a client may take, if the server reads nothing.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// One connection to a server, over as many network connections as it takes.
 ///
 /// Cheap to clone; all clones are the same connection, and may be used from any thread. It ends with
 /// [`disconnect`](Self::disconnect), or with DISCONNECT when the last clone, the [`Messages`] and every
-/// [`Acknowledgement`](crate::Acknowledgement) are dropped.
+/// [`Acknowledgement`](crate::Acknowledgement) are dropped. That takes until what was sent before is on its way, but no
+/// longer than a second.
 #[derive(Clone)]
 pub struct Client {
     handle: Arc<Handle>,
@@ -206,8 +210,11 @@ impl fmt::Debug for Client {
 }
 
 impl Drop for Handle {
+    /// Waits a moment, because the program may end next, and what it published last would be lost.
     fn drop(&mut self) {
         self.shared.disconnect();
+        let closed = |state: &_| matches!(state, ConnectionState::Closed(_));
+        let _ = self.shared.wait_state(Some(self.shared.clock.now() + LAST_WORDS), closed);
     }
 }
 

@@ -12,8 +12,9 @@ use mqtt_tokio::{
 };
 use tokio::time::timeout;
 
-/// How long to wait for another message.
+/// How long to wait for another message while some are missing, and for one too many when all have come.
 const PATIENCE: Duration = Duration::from_secs(20);
+const QUIET: Duration = Duration::from_secs(1);
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -27,6 +28,9 @@ async fn main() -> Result<()> {
     }
     let (publisher, _) = Client::connect(&args.url, args.options("pub")).await?;
     tokio::try_join!(publish(&publisher, &args), receive(messages, &args))?;
+    // What was received last is acknowledged before this program ends.
+    subscriber.disconnect().await?;
+    publisher.disconnect().await?;
     println!("done");
     Ok(())
 }
@@ -50,17 +54,17 @@ async fn publish(client: &Client, args: &Args) -> Result<()> {
 
 async fn receive(mut messages: Messages, args: &Args) -> Result<()> {
     let mut seen = HashSet::new();
-    while seen.len() < args.count {
-        match timeout(PATIENCE, messages.recv()).await {
+    loop {
+        let patience = if seen.len() < args.count { PATIENCE } else { QUIET };
+        match timeout(patience, messages.recv()).await {
             Ok(Ok(Some(publish))) => {
                 print(&publish);
                 seen.insert(publish.message.payload);
             }
-            Ok(Ok(None)) | Err(_) => break,
+            Ok(Ok(None)) | Err(_) => return Ok(()),
             Ok(Err(error)) => return Err(error.into()),
         }
     }
-    Ok(())
 }
 
 fn print(publish: &Publish<Bytes>) {

@@ -25,8 +25,8 @@ const REQUESTS: usize = 64;
 /// One connection to a server, over as many network connections as it takes.
 ///
 /// Cheap to clone; all clones are the same connection. It ends with [`disconnect`](Self::disconnect), or with DISCONNECT
-/// when the last clone, the [`Messages`] and every [`Acknowledgement`](crate::Acknowledgement) are dropped, or when the
-/// tokio runtime it was made in is.
+/// when the last clone, the [`Messages`] and every [`Acknowledgement`](crate::Acknowledgement) are dropped. When the tokio
+/// runtime it was made in ends, it ends without a word, and what was published last may be lost: `disconnect` first.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
