@@ -255,6 +255,7 @@ fn with_the_session_every_open_exchange_is_lost_once_and_what_was_never_sent_sta
             pair.up.open = true;
             pair.cut();
             assert_eq!(pair.client_finished, [], "not before the server has said so");
+            assert_eq!(pair.client.send_quota(), 0, "nothing can be sent");
             pair.session = None;
             pair.connect();
             pair.run();
