@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Broker {
-    /// For tests and simulations: checks that everything the broker knows agrees with everything else it knows. Looks at all
-    /// of it, each time.
+    /// For tests and simulations: checks that everything the broker knows agrees with everything
+    /// else it knows. Looks at all of it, each time.
     ///
     /// # Panics
     /// If it does not, which is a bug in this crate.

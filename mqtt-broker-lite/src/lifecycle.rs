@@ -85,7 +85,8 @@ impl Broker {
             .map_err(|_| ReasonCode::PACKET_TOO_LARGE)
     }
 
-    /// Ends the connection a session has, and the session if it is to be clean. What is left of it, lent to nobody.
+    /// Ends the connection a session has, and the session if it is to be clean. What is left of it,
+    /// lent to nobody.
     fn take_over(
         &mut self,
         now: Instant,
@@ -117,7 +118,8 @@ impl Broker {
         }
     }
 
-    /// Takes the session back from a connection that is over, and does with the will what its fate is.
+    /// Takes the session back from a connection that is over, and does with the will what its fate
+    /// is.
     pub(crate) fn detach(&mut self, now: Instant, id: ConnectionId, fate: WillFate) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
@@ -148,9 +150,10 @@ impl Broker {
         if let Some(client) = self.sessions.get_mut(subscriber) {
             client.place = Place::Offline(Box::new(Offline { session, expires, will }));
         }
-        // What is due at once is done at once, the will before the session ends [MQTT-3.1.3-9].
-        self.will_timeout(now, subscriber);
+        // What is due at once is done at once. A session that ends here publishes its will by
+        // itself, once it is no member of a shared group any more.
         self.session_timeout(now, subscriber);
+        self.will_timeout(now, subscriber);
     }
 
     /// Publishes a will whose time has come.

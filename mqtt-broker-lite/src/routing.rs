@@ -1,4 +1,5 @@
-//! Messages on their way from publisher to subscribers, and into the retained store (sections 3.3.1.3, 3.3.4, 4.8).
+//! Messages on their way from publisher to subscribers, and into the retained store (sections
+//! 3.3.1.3, 3.3.4, 4.8).
 
 use core::{num::NonZeroU32, time::Duration};
 
@@ -37,8 +38,8 @@ impl RetainedMessage {
         Some((at, self.message.topic.clone().into_inner()))
     }
 
-    /// The message for a subscription with this identifier, and with what is left of its Message Expiry Interval; `None` if it has
-    /// expired [MQTT-3.3.2-5], or no packet holds as many bytes.
+    /// The message for a subscription with this identifier, and with what is left of its Message
+    /// Expiry Interval; `None` if it has expired [MQTT-3.3.2-5], or no packet holds as many bytes.
     pub(crate) fn message(
         &self,
         now: Instant,
@@ -74,14 +75,16 @@ const NOT_FORWARDED: PropertySet = PropertySet::EMPTY
 /// One copy of a message, on its way to one subscriber.
 struct Copy<'a> {
     message: &'a Message<&'a [u8]>,
-    /// The same message with an allocation of its own, made for the first session that keeps it and shared by the others.
+    /// The same message with an allocation of its own, made for the first session that keeps it and
+    /// shared by the others.
     kept: &'a mut Option<Message<Bytes>>,
     qos: QoS,
     retain: bool,
 }
 
 impl Broker {
-    /// Retains a message if that was asked for, and gives it to everyone who subscribed. What to answer the publisher.
+    /// Retains a message if that was asked for, and gives it to everyone who subscribed. What to
+    /// answer the publisher.
     pub(crate) fn publish(
         &mut self,
         now: Instant,
@@ -158,8 +161,8 @@ impl Broker {
         }
     }
 
-    /// Who of a shared group gets the next message: in turn, one that is connected and can take it now, or else one that is connected,
-    /// or else anyone (table row A28 of the decisions).
+    /// Who of a shared group gets the next message: in turn, one that is connected and can take it
+    /// now, or else one that is connected, or else anyone (table row A28 of the decisions).
     fn choose(&self, group: SharedGroup) -> Option<(SubscriberId, Subscription)> {
         let (mut connected, mut anyone) = (None, None);
         for member in self.subscriptions.members(group) {
@@ -214,7 +217,8 @@ impl Broker {
         }
     }
 
-    /// Keeps a message, or forgets the one that was kept if the payload is empty; `false` if there is no room for another topic.
+    /// Keeps a message, or forgets the one that was kept if the payload is empty; `false` if there
+    /// is no room for another topic.
     fn retain(&mut self, now: Instant, qos: QoS, message: &Message<&[u8]>) -> bool {
         // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
         if message.payload.is_empty() {
@@ -264,7 +268,8 @@ fn forwarded(properties: &Properties<&[u8]>) -> Option<Properties<Bytes>> {
     })
 }
 
-/// The properties, and the identifiers of the subscriptions a copy is for [MQTT-3.3.4-3]; `None` if no packet holds as many bytes.
+/// The properties, and the identifiers of the subscriptions a copy is for [MQTT-3.3.4-3]; `None` if
+/// no packet holds as many bytes.
 fn with_identifiers(
     properties: &Properties<&[u8]>,
     identifiers: impl IntoIterator<Item = NonZeroU32>,

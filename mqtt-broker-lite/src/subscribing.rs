@@ -1,4 +1,5 @@
-//! SUBSCRIBE and UNSUBSCRIBE, and the retained messages a subscription brings (sections 3.8 to 3.11, 3.3.1.3).
+//! SUBSCRIBE and UNSUBSCRIBE, and the retained messages a subscription brings (sections 3.8 to
+//! 3.11, 3.3.1.3).
 
 use alloc::vec::Vec;
 use core::{num::NonZeroU32, time::Duration};
@@ -87,7 +88,8 @@ impl Broker {
             && let Some(connection) = self.connections.get_mut(id)
         {
             let filter = filter.to_bytes();
-            // Who asks again while they are on their way gets them from the beginning, and not twice.
+            // Who asks again while they are on their way gets them from the beginning, and not
+            // twice.
             let replay = Replay { filter: filter.clone(), cursor: Cursor::default() };
             connection.replays.insert(filter.into_inner(), replay);
         }
@@ -122,7 +124,8 @@ impl Broker {
         self.close_unanswered(now, id, answered);
     }
 
-    /// One code for each filter of a checked list can be said, but the client may not take as many bytes.
+    /// One code for each filter of a checked list can be said, but the client may not take as many
+    /// bytes.
     fn close_unanswered(
         &mut self,
         now: Instant,
@@ -134,7 +137,8 @@ impl Broker {
         }
     }
 
-    /// Sends retained messages that wait, as many as the connection takes now and as are found in one turn.
+    /// Sends retained messages that wait, as many as the connection takes now and as are found in
+    /// one turn.
     pub(crate) fn replay(&mut self, now: Instant, id: ConnectionId) {
         for _ in 0..SLICES_IN_A_TURN {
             if !self.replay_slice(now, id) {
@@ -176,13 +180,11 @@ impl Broker {
             return true;
         };
         let limit = usize::from(self.config.server.max_queued);
-        // The other half is left to answers, so that the client is heard meanwhile.
-        let half = self.config.server.max_transmit / 2;
         let server = &mut connection.server;
         let mut found = self.retained.slice(filter, cursor, NAMES_IN_A_SLICE);
         let room = loop {
             let queued = server.session().map_or(limit, Session::open);
-            if server.transmit().len() > half || queued >= limit {
+            if !server.has_room() || queued >= limit {
                 break false;
             }
             let Some((_, retained)) = found.next() else {

@@ -1,4 +1,5 @@
-//! A world of one broker and any number of clients, with pipes for network connections and a clock that is turned by hand.
+//! A world of one broker and any number of clients, with pipes for network connections and a clock
+//! that is turned by hand.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this")]
 
@@ -340,7 +341,8 @@ impl World {
         }
     }
 
-    /// How many messages wait or are in flight for a client identifier, or `None` if it has no session.
+    /// How many messages wait or are in flight for a client identifier, or `None` if it has no
+    /// session.
     pub fn queued(&self, client_id: &str) -> Option<usize> {
         self.broker.sessions().find(|(id, ..)| *id == client_id).map(|(_, _, open)| open)
     }
