@@ -72,11 +72,8 @@ impl Client {
             .map_err(|error| ConnectError::new(server, [(None, error)]))?;
 
         let client = Self { handle: Arc::new(Handle { shared }) };
-        let accepted = |state: &_| *state != ConnectionState::Connecting;
-        match client.shared().wait_state(None, accepted) {
-            Some(ConnectionState::Closed(reason)) => Err(Error::Closed(reason)),
-            _ => Ok((client.clone(), Messages::new(client))),
-        }
+        client.shared().wait_accepted()?;
+        Ok((client.clone(), Messages::new(client)))
     }
 
     /// Publishes a message: QoS 0, not retained and without properties unless the [`PublishBuilder`] is told otherwise.

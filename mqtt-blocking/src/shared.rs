@@ -39,6 +39,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) driver: ClientDriver<Waiter>,
+    /// Whether a server ever accepted.
+    pub(crate) accepted: bool,
     pub(crate) messages: VecDeque<Publish<Bytes>>,
     /// Whether anybody will take the messages.
     pub(crate) receiving: bool,
@@ -60,6 +62,7 @@ impl Shared {
     pub(crate) fn new(driver: ClientDriver<Waiter>) -> Self {
         let core = Core {
             driver,
+            accepted: false,
             messages: VecDeque::new(),
             receiving: true,
             closing: None,
@@ -107,7 +110,8 @@ impl Shared {
                 }
                 // Whoever does not wait any longer need not know.
                 DriverAction::Complete(waiter, result) => drop(waiter.send(result)),
-                DriverAction::State(_) => {
+                DriverAction::State(state) => {
+                    core.accepted |= matches!(state, ConnectionState::Connected(_));
                     self.state.notify_all();
                     self.message.notify_all();
                     self.work.notify_all();
@@ -164,6 +168,18 @@ impl Shared {
             core = self.wait(&self.room, core, self.clock.until(None));
         }
         answer
+    }
+
+    /// Waits until the server has accepted, however long that held.
+    pub(crate) fn wait_accepted(&self) -> Result<(), Error> {
+        let mut core = self.lock();
+        while !core.accepted {
+            if matches!(core.driver.state(), ConnectionState::Closed(_)) {
+                return Err(core.ended());
+            }
+            core = self.wait(&self.state, core, self.clock.until(None));
+        }
+        Ok(())
     }
 
     pub(crate) fn disconnect(&self) {

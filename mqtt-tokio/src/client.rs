@@ -71,6 +71,7 @@ impl Client {
 
         let (requests, requests_end) = mpsc::channel(REQUESTS);
         let (disconnect, disconnect_end) = mpsc::channel(1);
+        let (accepted_end, accepted) = oneshot::channel();
         let (state_end, state) = watch::channel(ConnectionState::Connecting);
         let client = Self { shared: Arc::new(Shared { requests, disconnect, state }) };
         let (queue, messages) = messages::queue(client.clone());
@@ -80,18 +81,14 @@ impl Client {
             server,
             requests: requests_end,
             disconnect: disconnect_end,
+            accepted: Some(accepted_end),
             state: state_end,
             messages: queue,
         };
         tokio::spawn(driver.run(stream));
 
-        let mut state = client.shared.state.clone();
-        let accepted = state.wait_for(|state| *state != ConnectionState::Connecting).await;
-        match accepted.map(|state| state.clone()) {
-            Ok(ConnectionState::Closed(reason)) => Err(Error::Closed(reason)),
-            Ok(_) => Ok((client, messages)),
-            Err(_) => Err(Error::Closed(CloseReason::Lost)),
-        }
+        accepted.await.map_err(|_| client.ended())?;
+        Ok((client, messages))
     }
 
     /// Publishes a message: QoS 0, not retained and without properties unless the [`PublishBuilder`] is told otherwise.

@@ -9,7 +9,7 @@ use mqtt_session::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{sleep_until, timeout},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Driver {
     pub(crate) server: ServerAddress,
     pub(crate) requests: mpsc::Receiver<(Request, Waiter)>,
     pub(crate) disconnect: mpsc::Receiver<ReasonCode>,
+    /// Told when a server accepts for the first time, however long that holds.
+    pub(crate) accepted: Option<oneshot::Sender<()>>,
     pub(crate) state: watch::Sender<ConnectionState>,
     pub(crate) messages: Queue,
 }
@@ -195,7 +197,12 @@ impl Driver {
                 DriverAction::Deliver(publish) => self.messages.push(publish),
                 // Whoever does not wait any longer need not know.
                 DriverAction::Complete(waiter, result) => drop(waiter.send(result)),
-                DriverAction::State(state) => drop(self.state.send_replace(state)),
+                DriverAction::State(state) => {
+                    if matches!(state, ConnectionState::Connected(_)) {
+                        self.accepted.take().map(|accepted| accepted.send(()));
+                    }
+                    self.state.send_replace(state);
+                }
                 DriverAction::Close { flush } => return ControlFlow::Break(Turn::Close { flush }),
                 DriverAction::Connect => return ControlFlow::Break(Turn::Connect),
                 _ => {}
