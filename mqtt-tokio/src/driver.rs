@@ -162,7 +162,7 @@ impl Driver {
         match event {
             Event::Request(request) => {
                 if let Some((request, waiter)) = request {
-                    self.driver.request(now, request, waiter);
+                    self.request(request, waiter);
                 }
                 self.take_requests(BATCH);
             }
@@ -178,16 +178,21 @@ impl Driver {
     }
 
     fn take_requests(&mut self, count: usize) {
-        let now = self.clock.now();
         for _ in 0..count {
             if !self.driver.wants_requests() {
                 return;
             }
             match self.requests.try_recv() {
-                Ok((request, waiter)) => self.driver.request(now, request, waiter),
+                Ok((request, waiter)) => self.request(request, waiter),
                 Err(_) => return,
             }
         }
+    }
+
+    fn request(&mut self, request: Request, waiter: Waiter) {
+        // What the application took before it asked makes room for the answer.
+        self.driver.handle_taken(self.messages.taken());
+        self.driver.request(self.clock.now(), request, waiter);
     }
 
     /// Does what the session asks for, up to what concerns the network connection.
@@ -213,9 +218,11 @@ impl Driver {
 
     /// Whether to read. Looks twice, so that the application either is seen to have taken messages or wakes this task.
     fn reads(&mut self) -> bool {
-        self.driver.handle_taken(self.messages.taken(false));
+        self.messages.set_paused(false);
+        self.driver.handle_taken(self.messages.taken());
         if !self.driver.wants_input() {
-            self.driver.handle_taken(self.messages.taken(true));
+            self.messages.set_paused(true);
+            self.driver.handle_taken(self.messages.taken());
         }
         self.driver.wants_input()
     }

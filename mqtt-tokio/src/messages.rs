@@ -125,10 +125,14 @@ impl Queue {
         }
     }
 
-    /// How many bytes were taken since the last call. `paused` says whether to be [woken](Self::resume) by the next ones.
-    pub(crate) fn taken(&self, paused: bool) -> usize {
-        self.taken.paused.store(paused, SeqCst);
+    /// How many bytes were taken since the last call.
+    pub(crate) fn taken(&self) -> usize {
         self.taken.bytes.swap(0, SeqCst)
+    }
+
+    /// Whether to be [woken](Self::resume) when more are taken.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.taken.paused.store(paused, SeqCst);
     }
 
     pub(crate) async fn resume(&self) {

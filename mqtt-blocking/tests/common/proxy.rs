@@ -3,10 +3,11 @@
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
 };
 
+use super::peer::LIMIT;
 use bytes::BytesMut;
 use mqtt_session::proto::{Decoder, Packet, PacketType, ProtocolVersion, Role, Status};
 
@@ -20,8 +21,10 @@ pub(crate) struct Cut {
 
 pub(crate) struct Proxy {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    state: Arc<Shared>,
 }
+
+type Shared = (Mutex<State>, Condvar);
 
 #[derive(Default)]
 struct State {
@@ -44,12 +47,12 @@ impl Proxy {
     pub(crate) fn start(broker: SocketAddr, version: ProtocolVersion, cut: Option<Cut>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let state = Arc::new(Mutex::new(State { cut, ..State::default() }));
+        let state = Arc::new((Mutex::new(State { cut, ..State::default() }), Condvar::new()));
         let shared = state.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.expect("a connection");
-                let mut state = shared.lock().expect("the state");
+                let mut state = shared.0.lock().expect("the state");
                 if state.stopped {
                     return;
                 }
@@ -72,18 +75,20 @@ impl Proxy {
 
     /// Ends every connection, as if the network had.
     pub(crate) fn cut(&self) {
-        self.state.lock().expect("the state").cut();
+        self.state.0.lock().expect("the state").cut();
     }
 
-    /// How often connections were cut.
-    pub(crate) fn cuts(&self) -> usize {
-        self.state.lock().expect("the state").cuts
+    /// Waits until connections were cut where they were to be.
+    pub(crate) fn wait_cut(&self) {
+        let state = self.state.0.lock().expect("the state");
+        let cut = self.state.1.wait_timeout_while(state, LIMIT, |state| state.cuts == 0);
+        assert_eq!(cut.expect("the state").0.cuts, 1, "a cut");
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        if let Ok(mut state) = self.state.lock() {
+        if let Ok(mut state) = self.state.0.lock() {
             state.stopped = true;
             state.cut();
         }
@@ -96,7 +101,7 @@ fn clone(stream: &TcpStream) -> TcpStream {
 }
 
 fn carry(
-    shared: &Mutex<State>,
+    shared: &Shared,
     mut from: TcpStream,
     mut to: TcpStream,
     sender: Role,
@@ -120,12 +125,13 @@ fn carry(
     let _ = to.shutdown(Shutdown::Write);
 }
 
-fn cut_here(shared: &Mutex<State>, sender: Role, packet: PacketType) -> bool {
-    let mut state = shared.lock().expect("the state");
+fn cut_here(shared: &Shared, sender: Role, packet: PacketType) -> bool {
+    let mut state = shared.0.lock().expect("the state");
     match &mut state.cut {
         Some(cut) if (cut.sender, cut.packet) == (sender, packet) && cut.after == 0 => {
             state.cut = None;
             state.cut();
+            shared.1.notify_all();
             true
         }
         Some(cut) if (cut.sender, cut.packet) == (sender, packet) => {

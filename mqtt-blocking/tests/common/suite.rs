@@ -471,10 +471,10 @@ pub(crate) fn publisher_resumes<A: Adapter>() {
             A::wait(acknowledgement).expect(&here);
         }
         let seen = collect::<A>(&mut messages, || {
+            proxy.wait_cut();
             A::send(&publisher, &Outgoing::new("a", "end", qos)).expect(&here);
         });
         check_seen(&seen, qos, &here);
-        assert_eq!(proxy.cuts(), 1, "{here}");
     }
 }
 
@@ -490,10 +490,10 @@ pub(crate) fn subscriber_resumes<A: Adapter>() {
             A::send(&publisher, &Outgoing::new("a", n, qos)).expect(&here);
         }
         let seen = collect::<A>(&mut messages, || {
+            proxy.wait_cut();
             A::send(&publisher, &Outgoing::new("a", "end", qos)).expect(&here);
         });
         check_seen(&seen, qos, &here);
-        assert_eq!(proxy.cuts(), 1, "{here}");
     }
 }
 
