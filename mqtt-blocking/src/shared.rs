@@ -19,12 +19,14 @@ use crate::{Error, clock::Clock};
 /// Who waits for the end of a call.
 pub(crate) type Waiter = mpsc::Sender<Result<Answer, CallError>>;
 
-/// Nobody reads, writes or connects while holding the lock: two peers with full buffers would wait for each other.
+/// Nobody reads, writes or connects while holding the lock: two peers with full buffers would
+/// wait for each other.
 #[derive(Debug)]
 pub(crate) struct Shared {
     core: Mutex<Core>,
     pub(crate) clock: Clock,
-    /// For the thread that writes and keeps the time, and between two connections for the one that reconnects.
+    /// For the thread that writes and keeps the time, and between two connections for the one
+    /// that reconnects.
     pub(crate) work: Condvar,
     /// For the thread that reads, when it may go on.
     pub(crate) resume: Condvar,
@@ -84,7 +86,8 @@ impl Shared {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
-        // The session is consistent between any two calls, whatever became of the thread that made them.
+        // The session is consistent between any two calls, whatever became of the thread that
+        // made them.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

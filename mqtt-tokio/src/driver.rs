@@ -19,7 +19,8 @@ use crate::{client::Waiter, clock::Clock, connect, messages::Queue};
 const READ: usize = 16 * 1024;
 /// How many requests are taken before what they wrote is sent.
 const BATCH: usize = 64;
-/// How long a server may take to close after a DISCONNECT, before the connection is closed under it.
+/// How long a server may take to close after a DISCONNECT, before the connection is closed under
+/// it.
 const LINGER: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -52,7 +53,8 @@ enum Event {
 }
 
 impl Driver {
-    /// Until the connection has ended for good. Requests that are still in line then find out by the end of their channel.
+    /// Until the connection has ended for good. Requests that are still in line then find out by
+    /// the end of their channel.
     pub(crate) async fn run(mut self, first: TcpStream) {
         let mut next = Some(first);
         while !matches!(self.driver.state(), ConnectionState::Closed(_)) {
@@ -216,7 +218,8 @@ impl Driver {
         ControlFlow::Continue(())
     }
 
-    /// Whether to read. Looks twice, so that the application either is seen to have taken messages or wakes this task.
+    /// Whether to read. Looks twice, so that the application either is seen to have taken
+    /// messages or wakes this task.
     fn reads(&mut self) -> bool {
         self.messages.set_paused(false);
         self.driver.handle_taken(self.messages.taken());
@@ -235,8 +238,8 @@ async fn sleep(clock: Clock, deadline: Option<mqtt_session::Instant>) {
     }
 }
 
-/// Reads on until the server has closed as well. Closing with bytes unread would reset the connection, and the server might
-/// lose the DISCONNECT that is on its way.
+/// Reads on until the server has closed as well. Closing with bytes unread would reset the
+/// connection, and the server might lose the DISCONNECT that is on its way.
 async fn linger(mut stream: TcpStream) {
     let mut nothing = BytesMut::with_capacity(READ);
     let _ = timeout(LINGER, async {

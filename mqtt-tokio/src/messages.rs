@@ -19,8 +19,9 @@ use crate::{Client, Error};
 
 /// The messages that the server sends, in its order. Also a [`Stream`] of them.
 ///
-/// They are acknowledged when they arrive here, not when they are taken. How many wait is limited by
-/// [`max_undelivered`](crate::ClientOptions::max_undelivered). Once this is dropped, messages are received and forgotten.
+/// They are acknowledged when they arrive here, not when they are taken. How many wait is limited
+/// by [`max_undelivered`](crate::ClientOptions::max_undelivered). Once this is dropped, messages
+/// are received and forgotten.
 pub struct Messages {
     queue: mpsc::UnboundedReceiver<Publish<Bytes>>,
     taken: Arc<Taken>,
@@ -50,7 +51,8 @@ impl Messages {
     /// The next message; `None` once the connection was ended by this side.
     ///
     /// # Errors
-    /// [`Error::Closed`], once, after the last message, if the connection ended for any other reason.
+    /// [`Error::Closed`], once, after the last message, if the connection ended for any other
+    /// reason.
     ///
     /// # Cancel safety
     /// No message is lost when it is dropped.

@@ -10,8 +10,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use mqtt_session::proto::{
-    Ack, ConnAck, Decoder, Packet, PacketType, Properties, ProtocolVersion, ReasonCode,
-    ReasonCodes, Role, Status, SubAck, UnsubAck,
+    Ack, ConnAck, Decoder, Delivery, Packet, PacketType, Properties, ProtocolVersion, Publication,
+    Publish, ReasonCode, ReasonCodes, Role, Status, SubAck, TopicName, UnsubAck,
 };
 
 /// How long a test waits for anything.
@@ -30,7 +30,11 @@ pub(crate) enum Step {
     Accept {
         session_present: bool,
     },
-    Send(Packet<Bytes>),
+    /// PUBLISH of QoS 0.
+    Deliver {
+        topic: &'static str,
+        payload: String,
+    },
     Bytes(&'static [u8]),
     /// The test hears that the conversation has come here.
     Tell(mpsc::Sender<()>),
@@ -67,7 +71,8 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // A test that failed says why itself, and may not have come to the end of the conversations.
+        // A test that failed says why itself, and may not have come to the end of the
+        // conversations.
         if let Some(thread) = self.thread.take().filter(|_| !thread::panicking()) {
             thread.join().expect("the conversations took another course");
         }
@@ -108,7 +113,12 @@ impl Conversation {
                     let reason = ReasonCode::SUCCESS;
                     self.send(&Packet::ConnAck(ConnAck { session_present, reason, properties }));
                 }
-                Step::Send(packet) => self.send(&packet),
+                Step::Deliver { topic, payload } => {
+                    let topic = TopicName::try_from(topic).expect("a topic");
+                    let message = Publication::new(topic, payload).message;
+                    let (delivery, retain) = (Delivery::AtMostOnce, false);
+                    self.send(&Packet::Publish(Publish { delivery, retain, message }));
+                }
                 Step::Bytes(bytes) => self.stream.write_all(bytes).expect(&here),
                 Step::Tell(test) => test.send(()).expect("the test"),
                 Step::UntilClosed => while self.receive().is_some() {},

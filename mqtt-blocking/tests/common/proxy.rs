@@ -11,7 +11,8 @@ use super::peer::LIMIT;
 use bytes::BytesMut;
 use mqtt_session::proto::{Decoder, Packet, PacketType, ProtocolVersion, Role, Status};
 
-/// Where to cut: the packet of this type after so many others, counted over all connections. It is not carried any more.
+/// Where to cut: the packet of this type after so many others, counted over all connections. It
+/// is not carried any more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
     pub(crate) sender: Role,

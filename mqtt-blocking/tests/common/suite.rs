@@ -7,8 +7,8 @@ use mqtt_broker_lite::TestBroker;
 use mqtt_session::{
     Backoff, ClientOptions, CloseReason, ConnectionState,
     proto::{
-        Delivery, Message, Packet, PacketType, Properties, Property, ProtocolVersion, Publication,
-        Publish, QoS, ReasonCode, Role, TopicName,
+        Packet, PacketType, Properties, Property, ProtocolVersion, Publication, Publish, QoS,
+        ReasonCode, Role, TopicName,
     },
 };
 
@@ -308,7 +308,7 @@ pub(crate) fn lost_connection<A: Adapter>() {
     let steps = vec![
         Expect(PacketType::Connect),
         Answer(ReasonCode::SUCCESS),
-        Send(incoming("a", "last")),
+        Deliver { topic: "a", payload: "last".to_owned() },
         Expect(PacketType::Publish),
         Close,
     ];
@@ -327,13 +327,6 @@ pub(crate) fn lost_connection<A: Adapter>() {
     assert_eq!(failed(A::subscribe(&client, "a", QoS::AtMostOnce)), "Closed(Lost)");
     assert_eq!(failed(A::disconnect(&client)), "Closed(Lost)");
     assert_eq!(A::state(&client), ConnectionState::Closed(CloseReason::Lost));
-}
-
-fn incoming(topic: &str, payload: &str) -> Packet<Bytes> {
-    let topic = TopicName::try_from(topic).expect("a topic");
-    let (payload, properties) = (payload.to_owned().into(), Properties::EMPTY);
-    let message = Message { topic, payload, properties };
-    Packet::Publish(Publish { delivery: Delivery::AtMostOnce, retain: false, message })
 }
 
 pub(crate) fn disconnect_ends_everything<A: Adapter>() {
@@ -521,7 +514,7 @@ pub(crate) fn session_lost<A: Adapter>() {
         Expect(PacketType::Subscribe),
         Check(again),
         Answer(ReasonCode::granted(QoS::AtLeastOnce)),
-        Send(incoming("a/b", "again")),
+        Deliver { topic: "a/b", payload: "again".to_owned() },
         Expect(PacketType::Disconnect),
         UntilClosed,
     ];
@@ -628,12 +621,13 @@ pub(crate) fn messages_not_taken<A: Adapter>() {
     assert_eq!(A::send(&client, &message).expect("an answer").get() & 0x80, 0);
 }
 
-/// While the application takes nothing, no PINGRESP is read; that is no reason to give up the server.
+/// While the application takes nothing, no PINGRESP is read; that is no reason to give up the
+/// server.
 pub(crate) fn slow_application<A: Adapter>() {
     const SIZE: usize = 20_000;
     let (tell, told) = mpsc::channel();
     let mut steps = vec![Expect(PacketType::Connect), Answer(ReasonCode::SUCCESS)];
-    steps.extend((0..3).map(|_| Send(incoming("a", &"x".repeat(SIZE)))));
+    steps.extend((0..3).map(|_| Deliver { topic: "a", payload: "x".repeat(SIZE) }));
     for _ in 0..2 {
         steps.extend([Expect(PacketType::PingReq), Answer(ReasonCode::SUCCESS)]);
     }
