@@ -107,10 +107,11 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether another connection may fare better: it was the network, or the server said something that passes.
+    /// Whether another connection may fare better: it was the network, or the server said
+    /// something that passes.
     ///
-    /// Not after a refusal that will be repeated, nor after bytes that the server would send again, nor when another
-    /// client took over the session, which would take it back.
+    /// Not after a refusal that will be repeated, nor after bytes that the server would send
+    /// again, nor when another client took over the session, which would take it back.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         match self {
@@ -221,7 +222,8 @@ pub enum Outcome {
     Lost,
 }
 
-/// How a call of an application failed, as far as the protocol goes; adapters add the network, and must know every one.
+/// How a call of an application failed, as far as the protocol goes; adapters add the network,
+/// and must know every one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The message was not accepted: nothing was sent.
@@ -242,13 +244,14 @@ pub enum CallError {
     /// The session is gone, and with it the exchange. The message may have arrived.
     #[error("the session was lost before an answer came; the message may have arrived")]
     SessionLost,
-    /// [`ClientOptions::request_timeout`](crate::ClientOptions::request_timeout) passed. A message of QoS 1 or 2 that was
-    /// accepted is still in the session and may yet arrive.
+    /// [`ClientOptions::request_timeout`](crate::ClientOptions::request_timeout) passed. A
+    /// message of QoS 1 or 2 that was accepted is still in the session and may yet arrive.
     #[error("no answer in time")]
     TimedOut,
     /// The application takes no messages, and twice
-    /// [`ClientOptions::max_undelivered`](crate::ClientOptions::max_undelivered) of them are waiting: nothing more is read,
-    /// so no answer can be. A message of QoS 1 or 2 that was accepted is still in the session and may yet arrive.
+    /// [`ClientOptions::max_undelivered`](crate::ClientOptions::max_undelivered) of them are
+    /// waiting: nothing more is read, so no answer can be. A message of QoS 1 or 2 that was
+    /// accepted is still in the session and may yet arrive.
     #[error("too many messages received and not taken; no answer can be read behind them")]
     MessagesNotTaken,
     /// The connection is over for good.
