@@ -25,10 +25,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// One connection to a server, over as many network connections as it takes.
 ///
-/// Cheap to clone; all clones are the same connection, and may be used from any thread. It ends with
-/// [`disconnect`](Self::disconnect), or with DISCONNECT when the last clone, the [`Messages`] and every
-/// [`Acknowledgement`](crate::Acknowledgement) are dropped. That takes until what was sent before is on its way, but no
-/// longer than a second.
+/// Cheap to clone; all clones are the same connection, and may be used from any thread. It ends
+/// with [`disconnect`](Self::disconnect), or with DISCONNECT when the last clone, the
+/// [`Messages`] and every [`Acknowledgement`](crate::Acknowledgement) are dropped. That takes
+/// until what was sent before is on its way, but no longer than a second.
 #[derive(Clone)]
 pub struct Client {
     handle: Arc<Handle>,
@@ -40,18 +40,19 @@ struct Handle {
 }
 
 impl Client {
-    /// Connects to `address`: `mqtt://[user[:password]@]host[:port]`, `host[:port]`, a `(host, port)`, a
-    /// [`SocketAddr`](std::net::SocketAddr) or a [`ServerAddress`]. The port is 1883 unless given; a user name in the address is
-    /// used instead of that of the options.
+    /// Connects to `address`: `mqtt://[user[:password]@]host[:port]`, `host[:port]`, a `(host,
+    /// port)`, a [`SocketAddr`](std::net::SocketAddr) or a [`ServerAddress`]. The port is 1883
+    /// unless given; a user name in the address is used instead of that of the options.
     ///
-    /// Returns when the server has accepted. Every address that the host name stands for is tried, each for at most
-    /// [`connect_timeout`](ClientOptions::connect_timeout); CONNACK may take as long again. The resolver of the operating system has
-    /// its own limits.
+    /// Returns when the server has accepted. Every address that the host name stands for is
+    /// tried, each for at most [`connect_timeout`](ClientOptions::connect_timeout); CONNACK may
+    /// take as long again. The resolver of the operating system has its own limits.
     ///
     /// Starts two threads, which end with the connection.
     ///
     /// # Errors
-    /// [`Error::Address`], [`Error::Options`], [`Error::Connect`], and [`Error::Closed`] with the server's reason if it refused.
+    /// [`Error::Address`], [`Error::Options`], [`Error::Connect`], and [`Error::Closed`] with the
+    /// server's reason if it refused.
     pub fn connect<A>(address: A, options: ClientOptions) -> Result<(Self, Messages), Error>
     where
         A: TryInto<ServerAddress>,
@@ -72,15 +73,13 @@ impl Client {
             .map_err(|error| ConnectError::new(server, [(None, error)]))?;
 
         let client = Self { handle: Arc::new(Handle { shared }) };
-        let accepted = |state: &_| *state != ConnectionState::Connecting;
-        match client.shared().wait_state(None, accepted) {
-            Some(ConnectionState::Closed(reason)) => Err(Error::Closed(reason)),
-            _ => Ok((client.clone(), Messages::new(client))),
-        }
+        client.shared().wait_accepted()?;
+        Ok((client.clone(), Messages::new(client)))
     }
 
-    /// Publishes a message: QoS 0, not retained and without properties unless the [`PublishBuilder`] is told otherwise.
-    /// Nothing happens before that is [sent](PublishBuilder::send).
+    /// Publishes a message: QoS 0, not retained and without properties unless the
+    /// [`PublishBuilder`] is told otherwise. Nothing happens before that is
+    /// [sent](PublishBuilder::send).
     ///
     /// ```no_run
     /// # fn f(client: mqtt_blocking::Client) -> Result<(), mqtt_blocking::Error> {
@@ -94,8 +93,8 @@ impl Client {
         PublishBuilder::new(self.clone(), checked, payload.into_payload())
     }
 
-    /// Asks for the messages that `filter` matches, with at most this QoS. Returns the QoS that the server granted, which
-    /// may be lower.
+    /// Asks for the messages that `filter` matches, with at most this QoS. Returns the QoS that
+    /// the server granted, which may be lower.
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's reason; [`Error::Topic`]; the others of [`Error`].
@@ -105,8 +104,8 @@ impl Client {
         code.granted_qos().ok_or(Error::Refused(code))
     }
 
-    /// Subscribes to several filters at once, with options and properties. Returns the server's answer to each, in their
-    /// order: a granted QoS ([`ReasonCode::granted_qos`]) or a refusal.
+    /// Subscribes to several filters at once, with options and properties. Returns the server's
+    /// answer to each, in their order: a granted QoS ([`ReasonCode::granted_qos`]) or a refusal.
     ///
     /// # Errors
     /// [`Error::Topic`] and the others of [`Error`], but not [`Error::Refused`].
@@ -140,9 +139,10 @@ impl Client {
         if code.is_error() { Err(Error::Refused(code)) } else { Ok(code) }
     }
 
-    /// Says DISCONNECT and ends the connection. Every other call that is pending fails with [`Error::Closed`]; messages that
-    /// were received can still be taken. Returns when what was sent before is on its way, or after
-    /// [`ping_timeout`](ClientOptions::ping_timeout) if the server takes nothing.
+    /// Says DISCONNECT and ends the connection. Every other call that is pending fails with
+    /// [`Error::Closed`]; messages that were received can still be taken. Returns when what was
+    /// sent before is on its way, or after [`ping_timeout`](ClientOptions::ping_timeout) if the
+    /// server takes nothing.
     ///
     /// # Errors
     /// [`Error::Closed`] if the connection had ended for another reason.
@@ -160,15 +160,16 @@ impl Client {
         self.shared().lock().driver.state().clone()
     }
 
-    /// Waits until the state is another one than `seen`, and returns it. States that lasted shorter than it took to look may
-    /// be missed.
+    /// Waits until the state is another one than `seen`, and returns it. States that lasted
+    /// shorter than it took to look may be missed.
     #[must_use]
     pub fn state_changed(&self, seen: &ConnectionState) -> ConnectionState {
         let changed = self.shared().wait_state(None, |state| state != seen);
         changed.unwrap_or(ConnectionState::Closed(CloseReason::Lost))
     }
 
-    /// As [`state_changed`](Self::state_changed), for at most this long; `None` if it did not change.
+    /// As [`state_changed`](Self::state_changed), for at most this long; `None` if it did not
+    /// change.
     #[must_use]
     pub fn state_changed_timeout(
         &self,

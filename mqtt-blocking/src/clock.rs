@@ -17,7 +17,8 @@ impl Clock {
         Instant::ZERO + self.0.elapsed()
     }
 
-    /// How long until then; a day where there is nothing to wait for, since somebody will look again.
+    /// How long until then; a day where there is nothing to wait for, since somebody will look
+    /// again.
     pub(crate) fn until(self, at: Option<Instant>) -> Duration {
         const DAY: Duration = Duration::from_secs(86_400);
         at.map_or(DAY, |at| at.since(self.now()).min(DAY))

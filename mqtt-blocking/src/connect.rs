@@ -10,8 +10,8 @@ use mqtt_session::ServerAddress;
 
 use crate::ConnectError;
 
-/// Tries every address the name stands for, in the resolver's order, each for as long as `limit`. The resolver takes the
-/// time it takes.
+/// Tries every address the name stands for, in the resolver's order, each for as long as `limit`.
+/// The resolver takes the time it takes.
 pub(crate) fn connect(server: &ServerAddress, limit: Duration) -> Result<TcpStream, ConnectError> {
     match (server.host(), server.port()).to_socket_addrs() {
         Ok(addresses) => connect_any(addresses, limit)

@@ -1,8 +1,9 @@
 //! The threads that move bytes and time between a socket and the session.
 //!
-//! One thread lives as long as the client. It opens network connections and reads from them, and while it has one a
-//! second thread writes and keeps the time. To end a connection, whoever finds out says so in `closing`; the writer
-//! writes what is left, tells the session, and closes the socket, which wakes the reader.
+//! One thread lives as long as the client. It opens network connections and reads from them, and
+//! while it has one a second thread writes and keeps the time. To end a connection, whoever finds
+//! out says so in `closing`; the writer writes what is left, tells the session, and closes the
+//! socket, which wakes the reader.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -23,7 +24,8 @@ const READ: usize = 16 * 1024;
 const WRITE: usize = 64 * 1024;
 /// How long a write may hold up the keeping of time.
 const STALL: Duration = Duration::from_secs(1);
-/// How long a server may take to close after a DISCONNECT, before the connection is closed under it.
+/// How long a server may take to close after a DISCONNECT, before the connection is closed under
+/// it.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Until the connection has ended for good.
@@ -81,7 +83,8 @@ fn reconnect(shared: &Arc<Shared>, server: &ServerAddress) -> Option<TcpStream> 
     }
 }
 
-/// Opens a network connection on a thread of its own, so that a server that does not answer holds up nothing.
+/// Opens a network connection on a thread of its own, so that a server that does not answer holds
+/// up nothing.
 fn spawn_connect(shared: &Arc<Shared>, server: &ServerAddress, limit: Duration) -> bool {
     let (shared, server) = (shared.clone(), server.clone());
     let connect = move || {
@@ -92,7 +95,8 @@ fn spawn_connect(shared: &Arc<Shared>, server: &ServerAddress, limit: Duration) 
     thread::Builder::new().name("mqtt connect".to_owned()).spawn(connect).is_ok()
 }
 
-/// Reads until the network connection ends. Once it is to be closed, only so that the server need not wait.
+/// Reads until the network connection ends. Once it is to be closed, only so that the server need
+/// not wait.
 fn read(shared: &Shared, mut stream: &TcpStream) {
     let mut input = BytesMut::new();
     let mut buffer = vec![0; READ];
@@ -139,7 +143,8 @@ fn write(shared: &Shared, mut stream: &TcpStream) {
     }
     closed(shared);
     let _ = stream.shutdown(Shutdown::Write);
-    // Closing with bytes unread would reset the connection, and the server might lose the DISCONNECT that is on its way.
+    // Closing with bytes unread would reset the connection, and the server might lose the
+    // DISCONNECT that is on its way.
     let until = shared.clock.now() + LINGER;
     let mut core = shared.lock();
     while !core.read_all && shared.clock.now() < until {
@@ -161,7 +166,8 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Waits until there is something to write, and says how long that may take; `None` when the connection is to be closed.
+    /// Waits until there is something to write, and says how long that may take; `None` when the
+    /// connection is to be closed.
     fn next(&mut self) -> Option<Duration> {
         let Shared { clock, work, .. } = self.shared;
         let mut core = self.shared.lock();
@@ -198,7 +204,8 @@ impl Output<'_> {
         }
     }
 
-    /// The network connection is broken. The server may have said why: the reader has a moment to find out.
+    /// The network connection is broken. The server may have said why: the reader has a moment to
+    /// find out.
     fn give_up(&mut self) {
         self.broken = true;
         self.bytes.clear();

@@ -46,13 +46,14 @@ pub enum Error {
     /// The session is gone, and with it the exchange. The message may have arrived.
     #[error("the session was lost before an answer came; the message may have arrived")]
     SessionLost,
-    /// [`request_timeout`](crate::ClientOptions::request_timeout) passed. A message of QoS 1 or 2 is still in the session
-    /// and may yet arrive.
+    /// [`request_timeout`](crate::ClientOptions::request_timeout) passed. A message of QoS 1 or 2
+    /// is still in the session and may yet arrive.
     #[error("no answer in time")]
     TimedOut,
     /// The application takes no messages, and twice
-    /// [`max_undelivered`](crate::ClientOptions::max_undelivered) bytes of them are waiting: nothing more is read, so no
-    /// answer can be. A message of QoS 1 or 2 is still in the session and may yet arrive.
+    /// [`max_undelivered`](crate::ClientOptions::max_undelivered) bytes of them are waiting:
+    /// nothing more is read, so no answer can be. A message of QoS 1 or 2 is still in the session
+    /// and may yet arrive.
     #[error("too many messages received and not taken; no answer can be read behind them")]
     MessagesNotTaken,
     /// The connection is over for good; the reason says by whose doing.
@@ -104,7 +105,8 @@ impl ConnectError {
         Self { address, attempts: attempts.into() }
     }
 
-    /// Every address that was tried, in order, and why it failed; without an address where the name could not be resolved.
+    /// Every address that was tried, in order, and why it failed; without an address where the
+    /// name could not be resolved.
     pub fn attempts(&self) -> impl Iterator<Item = (Option<SocketAddr>, &io::Error)> {
         self.attempts.iter().map(|(address, error)| (*address, error))
     }

@@ -7,10 +7,12 @@ use mqtt_session::{CloseReason, ConnectionState, Instant, proto::Publish, undeli
 
 use crate::{Client, Error};
 
-/// The messages that the server sends, in its order. Also an [`Iterator`] over them, which waits for each.
+/// The messages that the server sends, in its order. Also an [`Iterator`] over them, which waits
+/// for each.
 ///
-/// They are acknowledged when they arrive here, not when they are taken. How many wait is limited by
-/// [`max_undelivered`](crate::ClientOptions::max_undelivered). Once this is dropped, messages are received and forgotten.
+/// They are acknowledged when they arrive here, not when they are taken. How many wait is limited
+/// by [`max_undelivered`](crate::ClientOptions::max_undelivered). Once this is dropped, messages
+/// are received and forgotten.
 pub struct Messages {
     client: Client,
     ended: bool,
@@ -24,7 +26,8 @@ impl Messages {
     /// Waits for the next message; `None` once the connection was ended by this side.
     ///
     /// # Errors
-    /// [`Error::Closed`], once, after the last message, if the connection ended for any other reason.
+    /// [`Error::Closed`], once, after the last message, if the connection ended for any other
+    /// reason.
     pub fn recv(&mut self) -> Result<Option<Publish<Bytes>>, Error> {
         self.recv_until(None)
     }

@@ -50,9 +50,9 @@ impl PublishBuilder {
         self
     }
 
-    /// Publishes the message, and returns when the handshake of its QoS is complete: PUBACK at QoS 1, PUBCOMP at QoS 2, and
-    /// at QoS 0 when it was handed to the connection. The code is not always Success:
-    /// [`ReasonCode::NO_MATCHING_SUBSCRIBERS`] is none of the errors.
+    /// Publishes the message, and returns when the handshake of its QoS is complete: PUBACK at
+    /// QoS 1, PUBCOMP at QoS 2, and at QoS 0 when it was handed to the connection. The code is
+    /// not always Success: [`ReasonCode::NO_MATCHING_SUBSCRIBERS`] is none of the errors.
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's reason; [`Error::Topic`]; the others of [`Error`].
@@ -60,8 +60,8 @@ impl PublishBuilder {
         self.start()?.wait()
     }
 
-    /// Puts the message in line and returns before the server has answered, so that the next one may follow at once; the
-    /// [`Acknowledgement`] is the answer. Waits while the line is full.
+    /// Puts the message in line and returns before the server has answered, so that the next one
+    /// may follow at once; the [`Acknowledgement`] is the answer. Waits while the line is full.
     ///
     /// Messages go out in the order of these calls.
     ///
@@ -76,8 +76,8 @@ impl PublishBuilder {
     }
 }
 
-/// The answer to a message that was put in line, from [`PublishBuilder::start`]. Dropping it changes nothing for the
-/// message, but the connection lasts as long as one of these is kept.
+/// The answer to a message that was put in line, from [`PublishBuilder::start`]. Dropping it
+/// changes nothing for the message, but the connection lasts as long as one of these is kept.
 #[must_use = "without it nobody knows whether the message arrived"]
 pub struct Acknowledgement {
     client: Client,
@@ -96,7 +96,8 @@ impl Acknowledgement {
     /// Waits for at most this long; gives itself back if there was no answer.
     ///
     /// # Errors
-    /// The acknowledgement, to be waited for again. Inside the `Ok`, as [`send`](PublishBuilder::send).
+    /// The acknowledgement, to be waited for again. Inside the `Ok`, as
+    /// [`send`](PublishBuilder::send).
     pub fn wait_timeout(self, timeout: Duration) -> Result<Result<ReasonCode, Error>, Self> {
         match self.answer.recv_timeout(timeout) {
             Ok(answer) => Ok(self.result(Some(answer))),

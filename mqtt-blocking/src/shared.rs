@@ -19,12 +19,14 @@ use crate::{Error, clock::Clock};
 /// Who waits for the end of a call.
 pub(crate) type Waiter = mpsc::Sender<Result<Answer, CallError>>;
 
-/// Nobody reads, writes or connects while holding the lock: two peers with full buffers would wait for each other.
+/// Nobody reads, writes or connects while holding the lock: two peers with full buffers would
+/// wait for each other.
 #[derive(Debug)]
 pub(crate) struct Shared {
     core: Mutex<Core>,
     pub(crate) clock: Clock,
-    /// For the thread that writes and keeps the time, and between two connections for the one that reconnects.
+    /// For the thread that writes and keeps the time, and between two connections for the one
+    /// that reconnects.
     pub(crate) work: Condvar,
     /// For the thread that reads, when it may go on.
     pub(crate) resume: Condvar,
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) driver: ClientDriver<Waiter>,
+    /// Whether a server ever accepted.
+    pub(crate) accepted: bool,
     pub(crate) messages: VecDeque<Publish<Bytes>>,
     /// Whether anybody will take the messages.
     pub(crate) receiving: bool,
@@ -60,6 +64,7 @@ impl Shared {
     pub(crate) fn new(driver: ClientDriver<Waiter>) -> Self {
         let core = Core {
             driver,
+            accepted: false,
             messages: VecDeque::new(),
             receiving: true,
             closing: None,
@@ -81,7 +86,8 @@ impl Shared {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
-        // The session is consistent between any two calls, whatever became of the thread that made them.
+        // The session is consistent between any two calls, whatever became of the thread that
+        // made them.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,7 +113,8 @@ impl Shared {
                 }
                 // Whoever does not wait any longer need not know.
                 DriverAction::Complete(waiter, result) => drop(waiter.send(result)),
-                DriverAction::State(_) => {
+                DriverAction::State(state) => {
+                    core.accepted |= matches!(state, ConnectionState::Connected(_));
                     self.state.notify_all();
                     self.message.notify_all();
                     self.work.notify_all();
@@ -164,6 +171,18 @@ impl Shared {
             core = self.wait(&self.room, core, self.clock.until(None));
         }
         answer
+    }
+
+    /// Waits until the server has accepted, however long that held.
+    pub(crate) fn wait_accepted(&self) -> Result<(), Error> {
+        let mut core = self.lock();
+        while !core.accepted {
+            if matches!(core.driver.state(), ConnectionState::Closed(_)) {
+                return Err(core.ended());
+            }
+            core = self.wait(&self.state, core, self.clock.until(None));
+        }
+        Ok(())
     }
 
     pub(crate) fn disconnect(&self) {

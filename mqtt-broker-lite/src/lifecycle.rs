@@ -78,12 +78,11 @@ impl Broker {
         };
         connection.subscriber = Some(subscriber);
         connection.will = connect.will.as_ref().map(Publication::detach);
-        // Nothing else answers between the CONNECT and here.
-        let accepted = connection.server.accept(now, session, &accept, |_, outcome| {
-            self.stats.ended(outcome);
-        });
-        debug_assert_eq!(accepted, Ok(()));
-        Ok(())
+        // The size was checked above; whatever happens, the session is kept.
+        connection
+            .server
+            .accept(now, session, &accept, |_, outcome| self.stats.ended(outcome))
+            .map_err(|_| ReasonCode::PACKET_TOO_LARGE)
     }
 
     /// Ends the connection a session has, and the session if it is to be clean. What is left of it,

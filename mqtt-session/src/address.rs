@@ -17,12 +17,13 @@ use core::{
 /// # use mqtt_session::ServerAddress;
 /// let address: ServerAddress = "mqtt://user:secret@broker.example".parse()?;
 /// assert_eq!((address.host(), address.port()), ("broker.example", 1883));
-/// assert_eq!(address, ServerAddress::new("broker.example", 1883)?.with_user("user", Some(b"secret")));
+/// assert_eq!(address, ServerAddress::new("broker.example", 1883)?.with_user("user",
+/// Some(b"secret")));
 /// # Ok::<_, mqtt_session::AddressError>(())
 /// ```
 ///
-/// Read from `host`, `host:port` or `mqtt://[user[:password]@]host[:port]`, with an IPv6 address in brackets. User name
-/// and password may be percent-encoded. Shown without either of them.
+/// Read from `host`, `host:port` or `mqtt://[user[:password]@]host[:port]`, with an IPv6 address
+/// in brackets. User name and password may be percent-encoded. Shown without either of them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ServerAddress {
     host: String,
@@ -93,7 +94,8 @@ impl FromStr for ServerAddress {
             }
             None => text,
         };
-        // [RFC 3986, section 3.2] The authority ends at the first of these; nothing of use follows it.
+        // [RFC 3986, section 3.2] The authority ends at the first of these; nothing of use
+        // follows it.
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if path.contains('@') {
             // A slash in a password, most likely: not to be shown.

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-/// Waits that double from `min` to `max`, each shortened by chance to between a half and the whole of it, so that the
-/// clients of a server that comes back do not come back all at once.
+/// Waits that double from `min` to `max`, each shortened by chance to between a half and the
+/// whole of it, so that the clients of a server that comes back do not come back all at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Backoff {
     min: Duration,

@@ -1,4 +1,5 @@
-//! A client with the calls of its application: what every adapter needs beside bytes, threads and a clock.
+//! A client with the calls of its application: what every adapter needs beside bytes, threads and
+//! a clock.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -20,11 +21,13 @@ use crate::{
 
 /// A [`Client`], who waits for which answer, what is subscribed, and when to connect again.
 ///
-/// A `W` is whatever wakes the caller of a [`request`](Self::request): every `W` that comes in goes out once, with
-/// [`DriverAction::Complete`]. Driven like a [`Client`], by the same four kinds of methods and in the same order; beside
-/// that, [`handle_taken`](Self::handle_taken) says that the application took messages, and after [`DriverAction::Connect`] a network
-/// connection is to be opened and [`handle_connected`](Self::handle_connected) or
-/// [`handle_connect_failed`](Self::handle_connect_failed) called. All is over with [`ConnectionState::Closed`].
+/// A `W` is whatever wakes the caller of a [`request`](Self::request): every `W` that comes in
+/// goes out once, with [`DriverAction::Complete`]. Driven like a [`Client`], by the same four
+/// kinds of methods and in the same order; beside that, [`handle_taken`](Self::handle_taken) says
+/// that the application took messages, and after [`DriverAction::Connect`] a network connection
+/// is to be opened and [`handle_connected`](Self::handle_connected) or
+/// [`handle_connect_failed`](Self::handle_connect_failed) called. All is over with
+/// [`ConnectionState::Closed`].
 #[derive(Debug)]
 pub struct ClientDriver<W> {
     client: Client,
@@ -74,8 +77,8 @@ pub enum Request {
 /// What the server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The handshake of a message is complete, with a code that is no error. At QoS 0 the message was handed to the
-    /// connection.
+    /// The handshake of a message is complete, with a code that is no error. At QoS 0 the message
+    /// was handed to the connection.
     Acknowledged(ReasonCode),
     /// One code for each filter, errors among them; none for an unsubscribe in 3.1.1.
     Codes(ReasonCodes<Bytes>),
@@ -104,7 +107,8 @@ pub enum ConnectionState {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DriverAction<W> {
-    /// A message for the application, in memory of its own. Say [`ClientDriver::handle_taken`] when it was taken.
+    /// A message for the application, in memory of its own. Say [`ClientDriver::handle_taken`]
+    /// when it was taken.
     Deliver(Publish<Bytes>),
     /// A call is over.
     Complete(W, Result<Answer, CallError>),
@@ -112,7 +116,8 @@ pub enum DriverAction<W> {
     State(ConnectionState),
     /// Close the network connection and call [`ClientDriver::handle_closed`].
     Close {
-        /// Write what is to be transmitted first, but for no longer than this. `None` if there is nobody to read it.
+        /// Write what is to be transmitted first, but for no longer than this. `None` if there is
+        /// nobody to read it.
         flush: Option<Duration>,
     },
     /// Open another network connection.
@@ -155,7 +160,8 @@ struct Reconnecting {
     at: Option<Instant>,
 }
 
-/// What a message counts for in [`ClientOptions::max_undelivered`]: its bytes, and its place in a queue.
+/// What a message counts for in [`ClientOptions::max_undelivered`]: its bytes, and its place in a
+/// queue.
 #[must_use]
 pub fn undelivered_size(publish: &Publish<Bytes>) -> usize {
     let message = &publish.message;
@@ -166,8 +172,8 @@ pub fn undelivered_size(publish: &Publish<Bytes>) -> usize {
 }
 
 impl<W> ClientDriver<W> {
-    /// For the first connection; the adapter opens it without being asked. `seed` is any number: the waits between
-    /// attempts depend on it.
+    /// For the first connection; the adapter opens it without being asked. `seed` is any number:
+    /// the waits between attempts depend on it.
     ///
     /// # Errors
     /// [`OptionsError`] if the options make no legal CONNECT.
@@ -239,7 +245,8 @@ impl<W> ClientDriver<W> {
         }
     }
 
-    /// See [`Client::handle_closed`]. Either all is over then, or the driver will ask for another connection.
+    /// See [`Client::handle_closed`]. Either all is over then, or the driver will ask for another
+    /// connection.
     pub fn handle_closed(&mut self, now: Instant) {
         self.now = now;
         if matches!(self.state, ConnectionState::Closed(_)) {
@@ -269,10 +276,11 @@ impl<W> ClientDriver<W> {
         self.client.handle_closed(now);
     }
 
-    /// Does what an application asks for as soon as there is room for it; meanwhile it waits in order.
+    /// Does what an application asks for as soon as there is room for it; meanwhile it waits in
+    /// order.
     ///
-    /// Adapters bound what waits: they ask for nothing more while it is not the turn of a new request
-    /// ([`wants_requests`](Self::wants_requests)), or let every caller wait for its own.
+    /// Adapters bound what waits: they ask for nothing more while it is not the turn of a new
+    /// request ([`wants_requests`](Self::wants_requests)), or let every caller wait for its own.
     pub fn request(&mut self, now: Instant, request: Request, waiter: W) {
         self.now = now;
         let paused = self.paused();
@@ -299,7 +307,8 @@ impl<W> ClientDriver<W> {
         }
     }
 
-    /// What to do next; `None` when there is nothing but to write [`transmit`](Self::transmit) and wait.
+    /// What to do next; `None` when there is nothing but to write [`transmit`](Self::transmit)
+    /// and wait.
     pub fn poll_action(&mut self) -> Option<DriverAction<W>> {
         loop {
             if let Some(action) = self.actions.pop_front() {
@@ -489,7 +498,8 @@ impl<W> ClientDriver<W> {
         self.complete(call.waiter, Ok(Answer::Codes(unsuback.codes)));
     }
 
-    /// A server that lost the session does not take the subscription again: whoever relies on it must hear.
+    /// A server that lost the session does not take the subscription again: whoever relies on it
+    /// must hear.
     fn lose_subscription(&mut self, filter: TopicFilter<&[u8]>, reason: ReasonCode) {
         let filter = filter.to_bytes();
         self.subscriptions.remove(&filter);

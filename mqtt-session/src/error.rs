@@ -41,9 +41,6 @@ pub enum Violation {
     /// DISCONNECT raises the Session Expiry Interval from 0 (section 3.14.2.2.2).
     #[error("Session Expiry Interval was 0 and may not be raised [MQTT-3.14.2-2]")]
     SessionExpiryRaised,
-    /// A message of a QoS, or a retained one, that CONNACK ruled out.
-    #[error("a PUBLISH that this side said it does not support")]
-    NotSupported(ReasonCode),
 }
 
 impl Violation {
@@ -53,7 +50,6 @@ impl Violation {
         match self {
             Self::ReceiveMaximumExceeded => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
             Self::TopicAliasInvalid(_) => ReasonCode::TOPIC_ALIAS_INVALID,
-            Self::NotSupported(reason) => reason,
             Self::UnexpectedPacket(_)
             | Self::TopicAliasUnknown(_)
             | Self::WrongAck { .. }
@@ -107,10 +103,11 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether another connection may fare better: it was the network, or the server said something that passes.
+    /// Whether another connection may fare better: it was the network, or the server said
+    /// something that passes.
     ///
-    /// Not after a refusal that will be repeated, nor after bytes that the server would send again, nor when another
-    /// client took over the session, which would take it back.
+    /// Not after a refusal that will be repeated, nor after bytes that the server would send
+    /// again, nor when another client took over the session, which would take it back.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         match self {
@@ -221,7 +218,8 @@ pub enum Outcome {
     Lost,
 }
 
-/// How a call of an application failed, as far as the protocol goes; adapters add the network, and must know every one.
+/// How a call of an application failed, as far as the protocol goes; adapters add the network,
+/// and must know every one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The message was not accepted: nothing was sent.
@@ -242,13 +240,14 @@ pub enum CallError {
     /// The session is gone, and with it the exchange. The message may have arrived.
     #[error("the session was lost before an answer came; the message may have arrived")]
     SessionLost,
-    /// [`ClientOptions::request_timeout`](crate::ClientOptions::request_timeout) passed. A message of QoS 1 or 2 that was
-    /// accepted is still in the session and may yet arrive.
+    /// [`ClientOptions::request_timeout`](crate::ClientOptions::request_timeout) passed. A
+    /// message of QoS 1 or 2 that was accepted is still in the session and may yet arrive.
     #[error("no answer in time")]
     TimedOut,
     /// The application takes no messages, and twice
-    /// [`ClientOptions::max_undelivered`](crate::ClientOptions::max_undelivered) of them are waiting: nothing more is read,
-    /// so no answer can be. A message of QoS 1 or 2 that was accepted is still in the session and may yet arrive.
+    /// [`ClientOptions::max_undelivered`](crate::ClientOptions::max_undelivered) of them are
+    /// waiting: nothing more is read, so no answer can be. A message of QoS 1 or 2 that was
+    /// accepted is still in the session and may yet arrive.
     #[error("too many messages received and not taken; no answer can be read behind them")]
     MessagesNotTaken,
     /// The connection is over for good.

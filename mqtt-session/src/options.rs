@@ -198,40 +198,44 @@ impl ClientOptions {
         self
     }
 
-    /// How long a call of the application waits for its answer, over reconnects too; one minute by default,
-    /// `Duration::MAX` for ever. The call then fails; a message of QoS 1 or 2 stays in the session and may yet arrive.
+    /// How long a call of the application waits for its answer, over reconnects too; one minute
+    /// by default, `Duration::MAX` for ever. The call then fails; a message of QoS 1 or 2 stays
+    /// in the session and may yet arrive.
     #[must_use]
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// How many bytes of messages wait for the application to take them; 16 MiB by default. Each message costs its topic,
-    /// payload and properties, and 256 bytes.
+    /// How many bytes of messages wait for the application to take them; 16 MiB by default. Each
+    /// message costs its topic, payload and properties, and 256 bytes.
     ///
-    /// Above it the client stops to read, so that the server feels it, but goes on to write and to ping. It reads on while
-    /// a call awaits an answer, so that a task that publishes before it takes the next message gets on; above twice as
-    /// much such calls fail rather than wait for ever.
+    /// Above it the client stops to read, so that the server feels it, but goes on to write and
+    /// to ping. It reads on while a call awaits an answer, so that a task that publishes before
+    /// it takes the next message gets on; above twice as much such calls fail rather than wait
+    /// for ever.
     #[must_use]
     pub const fn max_undelivered(mut self, bytes: usize) -> Self {
         self.max_undelivered = bytes;
         self
     }
 
-    /// Whether a connection that was lost is opened again, after which waits; not by default, so that the first failure
-    /// is returned and not hidden.
+    /// Whether a connection that was lost is opened again, after which waits; not by default, so
+    /// that the first failure is returned and not hidden.
     ///
     /// The first connection is not tried again. A later one is, for as long as the failure may pass
-    /// ([`CloseReason::may_pass`](crate::CloseReason::may_pass)). Messages of QoS 1 and 2 and requests wait for it; QoS 0 fails
-    /// meanwhile. Where the server has kept the session, open exchanges are completed. Where it has not, they fail, and the
-    /// subscriptions are made again; if one of them is refused, the connection ends.
+    /// ([`CloseReason::may_pass`](crate::CloseReason::may_pass)). Messages of QoS 1 and 2 and
+    /// requests wait for it; QoS 0 fails meanwhile. Where the server has kept the session, open
+    /// exchanges are completed. Where it has not, they fail, and the subscriptions are made
+    /// again; if one of them is refused, the connection ends.
     #[must_use]
     pub const fn reconnect(mut self, backoff: Option<Backoff>) -> Self {
         self.reconnect = backoff;
         self
     }
 
-    /// The user name and password of an address, if it has a user name: then both are the address's.
+    /// The user name and password of an address, if it has a user name: then both are the
+    /// address's.
     #[must_use]
     pub fn user_of(mut self, address: &ServerAddress) -> Self {
         if let Some(user_name) = address.user_name() {

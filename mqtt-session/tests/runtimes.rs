@@ -1,14 +1,17 @@
-//! The adapters of the examples against a server that is one too: [`Server`] on a plain thread.
+//! The adapters of the examples, against a broker and against a server that is as thin as they are:
+//! [`Server`] on a plain thread.
 
 #![allow(clippy::duplicate_mod, reason = "each example has its application in a file of its own")]
 
 use std::{
+    error::Error,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     thread::{self, JoinHandle},
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use mqtt_broker_lite::TestBroker;
 use mqtt_session::{
     Accept, Instant, Server, ServerAction, ServerConfig, Session,
     proto::{Packet, Publication, ReasonCode, Status},
@@ -19,21 +22,36 @@ mod async_std_example;
 #[path = "../examples/threads.rs"]
 mod threads_example;
 
+type Run = fn(&str) -> Result<Vec<String>, Box<dyn Error + Send + Sync>>;
+
+const ADAPTERS: [Run; 2] = [threads_example::run, async_std_example::run];
+
+/// [MQTT-4.6.0-6] asks for no order between one QoS and another.
+fn check(mut heard: Vec<String>) {
+    heard.sort();
+    assert_eq!(heard, ["hello at QoS 0", "hello at QoS 1", "hello at QoS 2"]);
+}
+
 #[test]
-fn a_client_hears_itself_on_any_runtime() {
-    for run in [threads_example::run, async_std_example::run] {
+fn a_client_hears_itself_through_a_broker_on_any_runtime() {
+    let broker = TestBroker::start();
+    for run in ADAPTERS {
+        check(run(&broker.addr().to_string()).expect("it said good-bye"));
+    }
+}
+
+#[test]
+fn a_server_on_a_plain_thread_will_do() {
+    for run in ADAPTERS {
         let (address, server) = serve_one();
-        let mut heard = run(&address.to_string()).expect("it said good-bye");
-        // [MQTT-4.6.0-6] asks for no order between one QoS and another.
-        heard.sort();
-        assert_eq!(heard, ["hello at QoS 0", "hello at QoS 1", "hello at QoS 2"]);
+        check(run(&address.to_string()).expect("it said good-bye"));
         assert_eq!(server.join().expect("no panic"), Some(ReasonCode::NORMAL_DISCONNECTION));
     }
 }
 
 #[test]
 fn a_server_that_hangs_up_is_an_error() {
-    for run in [threads_example::run, async_std_example::run] {
+    for run in ADAPTERS {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let server = thread::spawn(move || drop(listener.accept()));

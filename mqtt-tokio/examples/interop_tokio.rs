@@ -1,7 +1,9 @@
-//! Publishes numbered messages to itself through a server, and prints what comes back: for the interop check.
+//! Publishes numbered messages to itself through a server, and prints what comes back: for the
+//! interop check.
 //!
 //! ```text
-//! interop_tokio URL --version 311|5 --qos N --count N --topic T [--client-id-prefix P] [--reconnect]
+//! interop_tokio URL --version 311|5 --qos N --count N --topic T [--client-id-prefix P]
+//! [--reconnect]
 //! ```
 
 use std::{collections::HashSet, error::Error, time::Duration};
@@ -12,7 +14,8 @@ use mqtt_tokio::{
 };
 use tokio::time::timeout;
 
-/// How long to wait for another message while some are missing, and for one too many when all have come.
+/// How long to wait for another message while some are missing, and for one too many when all
+/// have come.
 const PATIENCE: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(1);
 

@@ -19,14 +19,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{Error, Messages, PublishBuilder, clock::Clock, connect, driver, messages};
 
-/// How many requests wait between the application and the driver. Each costs about 200 bytes and its message.
+/// How many requests wait between the application and the driver. Each costs about 200 bytes and
+/// its message.
 const REQUESTS: usize = 64;
 
 /// One connection to a server, over as many network connections as it takes.
 ///
-/// Cheap to clone; all clones are the same connection. It ends with [`disconnect`](Self::disconnect), or with DISCONNECT
-/// when the last clone, the [`Messages`] and every [`Acknowledgement`](crate::Acknowledgement) are dropped. When the tokio
-/// runtime it was made in ends, it ends without a word, and what was published last may be lost: `disconnect` first.
+/// Cheap to clone; all clones are the same connection. It ends with
+/// [`disconnect`](Self::disconnect), or with DISCONNECT when the last clone, the [`Messages`] and
+/// every [`Acknowledgement`](crate::Acknowledgement) are dropped. When the tokio runtime it was
+/// made in ends, it ends without a word, and what was published last may be lost: `disconnect`
+/// first.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -43,17 +46,19 @@ struct Shared {
 pub(crate) type Waiter = oneshot::Sender<Result<Answer, CallError>>;
 
 impl Client {
-    /// Connects to `address`: `mqtt://[user[:password]@]host[:port]`, `host[:port]`, a `(host, port)`, a
-    /// [`SocketAddr`](std::net::SocketAddr) or a [`ServerAddress`]. The port is 1883 unless given; a user name in the address is
-    /// used instead of that of the options.
+    /// Connects to `address`: `mqtt://[user[:password]@]host[:port]`, `host[:port]`, a `(host,
+    /// port)`, a [`SocketAddr`](std::net::SocketAddr) or a [`ServerAddress`]. The port is 1883
+    /// unless given; a user name in the address is used instead of that of the options.
     ///
-    /// Returns when the server has accepted. Every address that the host name stands for is tried, each for at most
-    /// [`connect_timeout`](ClientOptions::connect_timeout); CONNACK may take as long again.
+    /// Returns when the server has accepted. Every address that the host name stands for is
+    /// tried, each for at most [`connect_timeout`](ClientOptions::connect_timeout); CONNACK may
+    /// take as long again.
     ///
     /// Needs a tokio runtime with I/O and time enabled, and spawns one task in it.
     ///
     /// # Errors
-    /// [`Error::Address`], [`Error::Options`], [`Error::Connect`], and [`Error::Closed`] with the server's reason if it refused.
+    /// [`Error::Address`], [`Error::Options`], [`Error::Connect`], and [`Error::Closed`] with the
+    /// server's reason if it refused.
     ///
     /// # Cancel safety
     /// Dropped before it returns, it leaves no connection behind.
@@ -71,6 +76,7 @@ impl Client {
 
         let (requests, requests_end) = mpsc::channel(REQUESTS);
         let (disconnect, disconnect_end) = mpsc::channel(1);
+        let (accepted_end, accepted) = oneshot::channel();
         let (state_end, state) = watch::channel(ConnectionState::Connecting);
         let client = Self { shared: Arc::new(Shared { requests, disconnect, state }) };
         let (queue, messages) = messages::queue(client.clone());
@@ -80,22 +86,19 @@ impl Client {
             server,
             requests: requests_end,
             disconnect: disconnect_end,
+            accepted: Some(accepted_end),
             state: state_end,
             messages: queue,
         };
         tokio::spawn(driver.run(stream));
 
-        let mut state = client.shared.state.clone();
-        let accepted = state.wait_for(|state| *state != ConnectionState::Connecting).await;
-        match accepted.map(|state| state.clone()) {
-            Ok(ConnectionState::Closed(reason)) => Err(Error::Closed(reason)),
-            Ok(_) => Ok((client, messages)),
-            Err(_) => Err(Error::Closed(CloseReason::Lost)),
-        }
+        accepted.await.map_err(|_| client.ended())?;
+        Ok((client, messages))
     }
 
-    /// Publishes a message: QoS 0, not retained and without properties unless the [`PublishBuilder`] is told otherwise.
-    /// Nothing happens before that is awaited or [sent](PublishBuilder::send).
+    /// Publishes a message: QoS 0, not retained and without properties unless the
+    /// [`PublishBuilder`] is told otherwise. Nothing happens before that is awaited or
+    /// [sent](PublishBuilder::send).
     ///
     /// ```no_run
     /// # async fn f(client: mqtt_tokio::Client) -> Result<(), mqtt_tokio::Error> {
@@ -109,8 +112,8 @@ impl Client {
         PublishBuilder::new(self.clone(), checked, payload.into_payload())
     }
 
-    /// Asks for the messages that `filter` matches, with at most this QoS. Returns the QoS that the server granted, which
-    /// may be lower.
+    /// Asks for the messages that `filter` matches, with at most this QoS. Returns the QoS that
+    /// the server granted, which may be lower.
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's reason; [`Error::Topic`]; the others of [`Error`].
@@ -123,8 +126,8 @@ impl Client {
         code.granted_qos().ok_or(Error::Refused(code))
     }
 
-    /// Subscribes to several filters at once, with options and properties. Returns the server's answer to each, in their
-    /// order: a granted QoS ([`ReasonCode::granted_qos`]) or a refusal.
+    /// Subscribes to several filters at once, with options and properties. Returns the server's
+    /// answer to each, in their order: a granted QoS ([`ReasonCode::granted_qos`]) or a refusal.
     ///
     /// # Errors
     /// [`Error::Topic`] and the others of [`Error`], but not [`Error::Refused`].
@@ -164,9 +167,10 @@ impl Client {
         if code.is_error() { Err(Error::Refused(code)) } else { Ok(code) }
     }
 
-    /// Says DISCONNECT and ends the connection. Every other call that is pending fails with [`Error::Closed`]; messages that
-    /// were received can still be taken. Returns when what was sent before is on its way, or after
-    /// [`ping_timeout`](ClientOptions::ping_timeout) if the server takes nothing.
+    /// Says DISCONNECT and ends the connection. Every other call that is pending fails with
+    /// [`Error::Closed`]; messages that were received can still be taken. Returns when what was
+    /// sent before is on its way, or after [`ping_timeout`](ClientOptions::ping_timeout) if the
+    /// server takes nothing.
     ///
     /// # Errors
     /// [`Error::Closed`] if the connection had ended for another reason.
@@ -188,8 +192,8 @@ impl Client {
         self.shared.state.borrow().clone()
     }
 
-    /// Waits until the state is another one than `seen`, and returns it. States that lasted shorter than it took to look may
-    /// be missed.
+    /// Waits until the state is another one than `seen`, and returns it. States that lasted
+    /// shorter than it took to look may be missed.
     ///
     /// # Cancel safety
     /// Nothing is lost when it is dropped.

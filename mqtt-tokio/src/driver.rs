@@ -9,7 +9,7 @@ use mqtt_session::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{sleep_until, timeout},
 };
 
@@ -19,7 +19,8 @@ use crate::{client::Waiter, clock::Clock, connect, messages::Queue};
 const READ: usize = 16 * 1024;
 /// How many requests are taken before what they wrote is sent.
 const BATCH: usize = 64;
-/// How long a server may take to close after a DISCONNECT, before the connection is closed under it.
+/// How long a server may take to close after a DISCONNECT, before the connection is closed under
+/// it.
 const LINGER: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Driver {
     pub(crate) server: ServerAddress,
     pub(crate) requests: mpsc::Receiver<(Request, Waiter)>,
     pub(crate) disconnect: mpsc::Receiver<ReasonCode>,
+    /// Told when a server accepts for the first time, however long that holds.
+    pub(crate) accepted: Option<oneshot::Sender<()>>,
     pub(crate) state: watch::Sender<ConnectionState>,
     pub(crate) messages: Queue,
 }
@@ -50,7 +53,8 @@ enum Event {
 }
 
 impl Driver {
-    /// Until the connection has ended for good. Requests that are still in line then find out by the end of their channel.
+    /// Until the connection has ended for good. Requests that are still in line then find out by
+    /// the end of their channel.
     pub(crate) async fn run(mut self, first: TcpStream) {
         let mut next = Some(first);
         while !matches!(self.driver.state(), ConnectionState::Closed(_)) {
@@ -160,7 +164,7 @@ impl Driver {
         match event {
             Event::Request(request) => {
                 if let Some((request, waiter)) = request {
-                    self.driver.request(now, request, waiter);
+                    self.request(request, waiter);
                 }
                 self.take_requests(BATCH);
             }
@@ -176,16 +180,21 @@ impl Driver {
     }
 
     fn take_requests(&mut self, count: usize) {
-        let now = self.clock.now();
         for _ in 0..count {
             if !self.driver.wants_requests() {
                 return;
             }
             match self.requests.try_recv() {
-                Ok((request, waiter)) => self.driver.request(now, request, waiter),
+                Ok((request, waiter)) => self.request(request, waiter),
                 Err(_) => return,
             }
         }
+    }
+
+    fn request(&mut self, request: Request, waiter: Waiter) {
+        // What the application took before it asked makes room for the answer.
+        self.driver.handle_taken(self.messages.taken());
+        self.driver.request(self.clock.now(), request, waiter);
     }
 
     /// Does what the session asks for, up to what concerns the network connection.
@@ -195,7 +204,12 @@ impl Driver {
                 DriverAction::Deliver(publish) => self.messages.push(publish),
                 // Whoever does not wait any longer need not know.
                 DriverAction::Complete(waiter, result) => drop(waiter.send(result)),
-                DriverAction::State(state) => drop(self.state.send_replace(state)),
+                DriverAction::State(state) => {
+                    if matches!(state, ConnectionState::Connected(_)) {
+                        self.accepted.take().map(|accepted| accepted.send(()));
+                    }
+                    self.state.send_replace(state);
+                }
                 DriverAction::Close { flush } => return ControlFlow::Break(Turn::Close { flush }),
                 DriverAction::Connect => return ControlFlow::Break(Turn::Connect),
                 _ => {}
@@ -204,11 +218,14 @@ impl Driver {
         ControlFlow::Continue(())
     }
 
-    /// Whether to read. Looks twice, so that the application either is seen to have taken messages or wakes this task.
+    /// Whether to read. Looks twice, so that the application either is seen to have taken
+    /// messages or wakes this task.
     fn reads(&mut self) -> bool {
-        self.driver.handle_taken(self.messages.taken(false));
+        self.messages.set_paused(false);
+        self.driver.handle_taken(self.messages.taken());
         if !self.driver.wants_input() {
-            self.driver.handle_taken(self.messages.taken(true));
+            self.messages.set_paused(true);
+            self.driver.handle_taken(self.messages.taken());
         }
         self.driver.wants_input()
     }
@@ -221,8 +238,8 @@ async fn sleep(clock: Clock, deadline: Option<mqtt_session::Instant>) {
     }
 }
 
-/// Reads on until the server has closed as well. Closing with bytes unread would reset the connection, and the server might
-/// lose the DISCONNECT that is on its way.
+/// Reads on until the server has closed as well. Closing with bytes unread would reset the
+/// connection, and the server might lose the DISCONNECT that is on its way.
 async fn linger(mut stream: TcpStream) {
     let mut nothing = BytesMut::with_capacity(READ);
     let _ = timeout(LINGER, async {

@@ -16,11 +16,12 @@
 //! }
 //! ```
 //!
-//! [`Client::connect`] spawns one task, which drives the session of [`mqtt_session`] over a TCP connection. Every call
-//! returns when the server has answered, and says what it answered; every wait ends, at the latest after
-//! [`request_timeout`](ClientOptions::request_timeout).
+//! [`Client::connect`] spawns one task, which drives the session of [`mqtt_session`] over a TCP
+//! connection. Every call returns when the server has answered, and says what it answered; every
+//! wait ends, at the latest after [`request_timeout`](ClientOptions::request_timeout).
 //!
-//! A connection that is lost is lost, and everything says so, unless [`ClientOptions::reconnect`] asks for another one.
+//! A connection that is lost is lost, and everything says so, unless [`ClientOptions::reconnect`]
+//! asks for another one.
 
 mod client;
 mod clock;

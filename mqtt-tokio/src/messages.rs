@@ -19,8 +19,9 @@ use crate::{Client, Error};
 
 /// The messages that the server sends, in its order. Also a [`Stream`] of them.
 ///
-/// They are acknowledged when they arrive here, not when they are taken. How many wait is limited by
-/// [`max_undelivered`](crate::ClientOptions::max_undelivered). Once this is dropped, messages are received and forgotten.
+/// They are acknowledged when they arrive here, not when they are taken. How many wait is limited
+/// by [`max_undelivered`](crate::ClientOptions::max_undelivered). Once this is dropped, messages
+/// are received and forgotten.
 pub struct Messages {
     queue: mpsc::UnboundedReceiver<Publish<Bytes>>,
     taken: Arc<Taken>,
@@ -50,7 +51,8 @@ impl Messages {
     /// The next message; `None` once the connection was ended by this side.
     ///
     /// # Errors
-    /// [`Error::Closed`], once, after the last message, if the connection ended for any other reason.
+    /// [`Error::Closed`], once, after the last message, if the connection ended for any other
+    /// reason.
     ///
     /// # Cancel safety
     /// No message is lost when it is dropped.
@@ -125,10 +127,14 @@ impl Queue {
         }
     }
 
-    /// How many bytes were taken since the last call. `paused` says whether to be [woken](Self::resume) by the next ones.
-    pub(crate) fn taken(&self, paused: bool) -> usize {
-        self.taken.paused.store(paused, SeqCst);
+    /// How many bytes were taken since the last call.
+    pub(crate) fn taken(&self) -> usize {
         self.taken.bytes.swap(0, SeqCst)
+    }
+
+    /// Whether to be [woken](Self::resume) when more are taken.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.taken.paused.store(paused, SeqCst);
     }
 
     pub(crate) async fn resume(&self) {

@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 
 use crate::{Client, Error};
 
-/// A message to be published, from [`Client::publish`]. Await it, or call [`send`](Self::send), which is the same.
+/// A message to be published, from [`Client::publish`]. Await it, or call [`send`](Self::send),
+/// which is the same.
 #[derive(Debug)]
 #[must_use = "nothing is published before this is awaited"]
 pub struct PublishBuilder {
@@ -56,21 +57,22 @@ impl PublishBuilder {
         self
     }
 
-    /// Publishes the message, and returns when the handshake of its QoS is complete: PUBACK at QoS 1, PUBCOMP at QoS 2, and
-    /// at QoS 0 when it was handed to the connection. The code is not always Success:
-    /// [`ReasonCode::NO_MATCHING_SUBSCRIBERS`] is none of the errors.
+    /// Publishes the message, and returns when the handshake of its QoS is complete: PUBACK at
+    /// QoS 1, PUBCOMP at QoS 2, and at QoS 0 when it was handed to the connection. The code is
+    /// not always Success: [`ReasonCode::NO_MATCHING_SUBSCRIBERS`] is none of the errors.
     ///
     /// # Errors
     /// [`Error::Refused`] with the server's reason; [`Error::Topic`]; the others of [`Error`].
     ///
     /// # Cancel safety
-    /// Dropped before it returns, the message may have been published or not. Once the session has it, it will be.
+    /// Dropped before it returns, the message may have been published or not. Once the session
+    /// has it, it will be.
     pub async fn send(self) -> Result<ReasonCode, Error> {
         self.start().await?.await
     }
 
-    /// Puts the message in line and returns before the server has answered, so that the next one may follow at once; the
-    /// [`Acknowledgement`] is the answer. Waits while the line is full.
+    /// Puts the message in line and returns before the server has answered, so that the next one
+    /// may follow at once; the [`Acknowledgement`] is the answer. Waits while the line is full.
     ///
     /// Messages go out in the order of these calls.
     ///
@@ -98,8 +100,8 @@ impl IntoFuture for PublishBuilder {
 }
 
 /// The answer to a message that was put in line, from [`PublishBuilder::start`]: a future of what
-/// [`send`](PublishBuilder::send) returns. Dropping it changes nothing for the message, but the connection lasts as long
-/// as one of these is waited for.
+/// [`send`](PublishBuilder::send) returns. Dropping it changes nothing for the message, but the
+/// connection lasts as long as one of these is waited for.
 #[must_use = "without it nobody knows whether the message arrived"]
 pub struct Acknowledgement {
     client: Client,
