@@ -11,7 +11,8 @@ pub enum BrokerAction {
     /// There are bytes to write: take them from [`Broker::transmit`](crate::Broker::transmit), call
     /// [`Broker::handle_flushed`](crate::Broker::handle_flushed) when some were written.
     Flush(ConnectionId),
-    /// Write what is left, close the network connection and call [`Broker::handle_closed`](crate::Broker::handle_closed).
+    /// Write what is left, close the network connection and call
+    /// [`Broker::handle_closed`](crate::Broker::handle_closed).
     Close(ConnectionId, CloseReason),
 }
 

@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use core::time::Duration;
 
+use bytes::Bytes;
 use mqtt_session::{
     CloseReason, Instant, Server, ServerAction, Session, Transmit,
     proto::{Packet, PacketRef, Publication, Publish, QoS, ReasonCode, Status, TopicFilter},
@@ -17,18 +18,20 @@ use crate::{
     subscriptions::{Matches, SubscriberId, Subscriptions},
 };
 
-/// An MQTT server without input or output, clock, thread or lock: bytes and the time in, actions and bytes out.
+/// An MQTT server without input or output, clock, thread or lock: bytes and the time in, actions
+/// and bytes out.
 ///
-/// * `handle_*` say what happened to a connection: it was accepted, bytes came, bytes were written, it is gone; or that time
-///   passed.
-/// * [`poll_action`](Self::poll_action) and [`poll_timeout`](Self::poll_timeout) say what to do, [`transmit`](Self::transmit)
-///   what to write. Drain the actions after every `handle_*`.
+/// * `handle_*` say what happened to a connection: it was accepted, bytes came, bytes were written,
+///   it is gone; or that time passed.
+/// * [`poll_action`](Self::poll_action) and [`poll_timeout`](Self::poll_timeout) say what to do,
+///   [`transmit`](Self::transmit) what to write. Drain the actions after every `handle_*`.
 /// * the rest looks in.
 ///
-/// Everything is in memory and ends with the value. The same calls with the same seed give the same bytes.
+/// Everything is in memory and ends with the value. The same calls with the same seed give the same
+/// bytes.
 ///
-/// Work for a packet is bounded by its size and by the number of subscribers it is for; a retained message for a new
-/// subscription goes out as its connection takes it, and is looked for in slices.
+/// Work for a packet is bounded by its size and by the number of subscribers it is for; a retained
+/// message for a new subscription goes out as its connection takes it, and is looked for in slices.
 #[derive(Debug)]
 pub struct Broker {
     pub(crate) config: BrokerConfig,
@@ -38,6 +41,8 @@ pub struct Broker {
     pub(crate) retained: Retained<RetainedMessage>,
     /// When to look at what. An entry that is out of date is found out when its time comes.
     pub(crate) deadlines: BTreeSet<(Instant, Deadline)>,
+    /// When which retained message expires.
+    pub(crate) expiring: BTreeSet<(Instant, Bytes)>,
     pub(crate) matches: Matches,
     pub(crate) stats: BrokerStats,
     pub(crate) seed: u64,
@@ -59,8 +64,8 @@ pub(crate) enum Deadline {
 }
 
 impl Broker {
-    /// Without connections, sessions or messages. The seed makes the client identifiers it assigns and keys its hash tables: give
-    /// a random one where peers are not trusted.
+    /// Without connections, sessions or messages. The seed makes the client identifiers it assigns
+    /// and keys its hash tables: give a random one where peers are not trusted.
     #[must_use]
     pub fn new(config: BrokerConfig, seed: u64) -> Self {
         Self {
@@ -70,6 +75,7 @@ impl Broker {
             subscriptions: Subscriptions::new(u128::from(seed) << 64 | u128::from(!seed)),
             retained: Retained::new(),
             deadlines: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             matches: Matches::new(),
             stats: BrokerStats::default(),
             seed,
@@ -88,8 +94,9 @@ impl Broker {
         Some(id)
     }
 
-    /// Bytes came. Returns how many were used: the caller keeps the rest and gives it again with what comes next, or after
-    /// [`handle_flushed`](Self::handle_flushed) when [`wants_input`](Self::wants_input) had said no.
+    /// Bytes came. Returns how many were used: the caller keeps the rest and gives it again with
+    /// what comes next, or after [`handle_flushed`](Self::handle_flushed) when
+    /// [`wants_input`](Self::wants_input) had said no.
     pub fn handle_input(&mut self, now: Instant, id: ConnectionId, src: &[u8]) -> usize {
         let mut used = 0;
         while let Some(connection) = self.connections.get_mut(id) {
@@ -135,7 +142,8 @@ impl Broker {
         }
     }
 
-    /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does nothing.
+    /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does
+    /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(&(at, deadline)) = self.deadlines.first().filter(|(at, _)| *at <= now) {
             self.deadlines.remove(&(at, deadline));
@@ -146,10 +154,12 @@ impl Broker {
                 Deadline::Replay(id) => self.replay_timeout(now, id),
             }
         }
+        self.expire_retained(now);
     }
 
-    /// Ends every connection: 5.0 clients are told that the server shuts down, and everything queued is still to be written. Wills
-    /// are not published, since there would be nobody left to read them.
+    /// Ends every connection: 5.0 clients are told that the server shuts down, and everything
+    /// queued is still to be written. Wills are not published, since there would be nobody left to
+    /// read them.
     pub fn shut_down(&mut self, now: Instant) {
         for id in self.connections.ids().collect::<alloc::vec::Vec<_>>() {
             self.close(now, id, ReasonCode::SERVER_SHUTTING_DOWN, WillFate::Discard);
@@ -183,7 +193,8 @@ impl Broker {
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|&(at, _)| at)
+        let message = self.expiring.first().map(|&(at, _)| at);
+        self.deadlines.first().map(|&(at, _)| at).into_iter().chain(message).min()
     }
 
     /// How many network connections are open.
@@ -192,7 +203,8 @@ impl Broker {
         self.connections.len()
     }
 
-    /// Each session: its client identifier, whether its client is connected, and how many of its messages wait or are in flight.
+    /// Each session: its client identifier, whether its client is connected, and how many of its
+    /// messages wait or are in flight.
     pub fn sessions(&self) -> impl Iterator<Item = (&str, bool, usize)> {
         self.sessions.iter().map(|(_, session)| {
             let (connected, open) = match &session.place {
@@ -293,8 +305,8 @@ impl Broker {
         }
     }
 
-    /// Sees to it that the broker looks at a connection when its time comes. A later time than the one armed is found out when
-    /// that comes, so that traffic does not move entries about.
+    /// Sees to it that the broker looks at a connection when its time comes. A later time than the
+    /// one armed is found out when that comes, so that traffic does not move entries about.
     pub(crate) fn arm(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;

@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use mqtt_session::proto::TopicFilter;
+use mqtt_session::proto::{TopicFilter, TopicName};
 
 use crate::{
     Broker, BrokerAction, ConnectionId,
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Broker {
-    /// For tests and simulations: checks that everything the broker knows agrees with everything else it knows. Looks at all
-    /// of it, each time.
+    /// For tests and simulations: checks that everything the broker knows agrees with everything
+    /// else it knows. Looks at all of it, each time.
     ///
     /// # Panics
     /// If it does not, which is a bug in this crate.
@@ -48,6 +48,11 @@ impl Broker {
         assert!(connections <= self.config.max_connections);
         assert!(sessions <= self.config.max_sessions);
         assert!(self.retained.len() <= self.config.max_retained);
+        for expiry in &self.expiring {
+            let name = TopicName::new(&expiry.1[..]).expect("a name");
+            let retained = self.retained.get(&name).expect("a message that is retained");
+            assert_eq!(retained.expiry().as_ref(), Some(expiry));
+        }
     }
 
     fn check_connection(&self, id: ConnectionId, connection: &Connection) {

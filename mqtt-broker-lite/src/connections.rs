@@ -16,7 +16,8 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// Where the connection is in a dense table: small, and used again once the connection is closed.
+    /// Where the connection is in a dense table: small, and used again once the connection is
+    /// closed.
     #[must_use]
     pub const fn index(self) -> usize {
         self.index as usize
@@ -36,7 +37,8 @@ pub(crate) struct Connection {
     /// Whose it is, once CONNECT was accepted and until the session is taken from it.
     pub(crate) subscriber: Option<SubscriberId>,
     pub(crate) will: Option<Publication<Bytes>>,
-    /// Retained messages on their way, by the bytes of their filter: one for each subscription at most.
+    /// Retained messages on their way, by the bytes of their filter: one for each subscription at
+    /// most.
     pub(crate) replays: BTreeMap<Bytes, Replay>,
     /// When to go on with them, if it is not the client that holds them up.
     pub(crate) replay_at: Option<Instant>,

@@ -1,7 +1,7 @@
 //! A small, fast MQTT 3.1.1 and 5.0 broker.
 //!
-//! [`Broker`] is the whole of it as a value: bytes and the time in, actions and bytes out, no input or output of its own.
-//! State is in memory and ends with the value.
+//! [`Broker`] is the whole of it as a value: bytes and the time in, actions and bytes out, no input
+//! or output of its own. State is in memory and ends with the value.
 
 #![no_std]
 

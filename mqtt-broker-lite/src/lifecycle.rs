@@ -50,9 +50,22 @@ impl Broker {
         if existing.is_none() && self.sessions.len() >= self.config.max_sessions {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
+        let Some(connection) = self.connections.get(id) else {
+            return Ok(());
+        };
+        let longest = self.config.max_session_expiry;
+        let mut accept = Accept {
+            session_present: false,
+            assigned_client_id: assigned,
+            session_expiry: (connection.server.session_expiry() > longest).then_some(longest),
+            keep_alive: None,
+        };
+        if !connection.server.can_accept(&accept) {
+            return Err(ReasonCode::PACKET_TOO_LARGE);
+        }
         let resumed =
             existing.and_then(|subscriber| self.take_over(now, subscriber, connect.clean_start));
-        let session_present = resumed.is_some();
+        accept.session_present = resumed.is_some();
         let (subscriber, session) = resumed.unwrap_or_else(|| {
             let session = Session::new(self.config.server.max_queued);
             (self.sessions.insert(client_id, id), session)
@@ -65,21 +78,15 @@ impl Broker {
         };
         connection.subscriber = Some(subscriber);
         connection.will = connect.will.as_ref().map(Publication::detach);
-        let longest = self.config.max_session_expiry;
-        let accept = Accept {
-            session_present,
-            assigned_client_id: assigned,
-            session_expiry: (connection.server.session_expiry() > longest).then_some(longest),
-            keep_alive: None,
-        };
-        // The client may not take a packet as large as CONNACK; its session is kept nevertheless.
+        // The size was checked above; whatever happens, the session is kept.
         connection
             .server
             .accept(now, session, &accept, |_, outcome| self.stats.ended(outcome))
             .map_err(|_| ReasonCode::PACKET_TOO_LARGE)
     }
 
-    /// Ends the connection a session has, and the session if it is to be clean. What is left of it, lent to nobody.
+    /// Ends the connection a session has, and the session if it is to be clean. What is left of it,
+    /// lent to nobody.
     fn take_over(
         &mut self,
         now: Instant,
@@ -111,7 +118,8 @@ impl Broker {
         }
     }
 
-    /// Takes the session back from a connection that is over, and does with the will what its fate is.
+    /// Takes the session back from a connection that is over, and does with the will what its fate
+    /// is.
     pub(crate) fn detach(&mut self, now: Instant, id: ConnectionId, fate: WillFate) {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
@@ -142,9 +150,10 @@ impl Broker {
         if let Some(client) = self.sessions.get_mut(subscriber) {
             client.place = Place::Offline(Box::new(Offline { session, expires, will }));
         }
-        // What is due at once is done at once, the will before the session ends [MQTT-3.1.3-9].
-        self.will_timeout(now, subscriber);
+        // What is due at once is done at once. A session that ends here publishes its will by
+        // itself, once it is no member of a shared group any more.
         self.session_timeout(now, subscriber);
+        self.will_timeout(now, subscriber);
     }
 
     /// Publishes a will whose time has come.

@@ -1,4 +1,5 @@
-//! `mqtt-broker-lite`: an MQTT 3.1.1 and 5.0 broker on TCP. State is in memory and ends with the process.
+//! `mqtt-broker-lite`: an MQTT 3.1.1 and 5.0 broker on TCP. State is in memory and ends with the
+//! process.
 
 use std::{
     io::{self, Write},
@@ -9,40 +10,70 @@ use std::{
 use clap::Parser;
 use mqtt_broker_lite::{BrokerConfig, ServerConfig, server};
 
-/// A small, fast MQTT 3.1.1 and 5.0 broker. Sessions, retained messages and queues are in memory and end with the process.
+/// A small, fast MQTT 3.1.1 and 5.0 broker. Sessions, retained messages and queues are in memory
+/// and end with the process.
 ///
-/// It accepts every client, without a password and without encryption. Stop it with Ctrl-C or SIGTERM: clients are told, and what
-/// is queued for them is written first.
+/// It accepts every client, without a password and without encryption. Stop it with Ctrl-C or
+/// SIGTERM: clients are told, and what is queued for them is written first.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to accept connections, as address:port or name:port; may be given more than once. Port 0 takes any free port.
-    /// The address that was taken is printed.
+    /// Where to accept connections, as address:port or name:port; may be given more than once. Port
+    /// 0 takes any free port. The address that was taken is printed.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:1883")]
     listen: Vec<String>,
 
     /// How long a new connection may take to send CONNECT.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=3600),
+    )]
     connect_timeout: u64,
 
-    /// The largest packet that is read, in bytes, fixed header included; 5.0 clients are told. A larger one ends the connection.
-    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = clap::value_parser!(u32).range(128..=268_435_460))]
+    /// The largest packet that is read, in bytes, fixed header included; 5.0 clients are told. A
+    /// larger one ends the connection.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 1024 * 1024,
+        value_parser = clap::value_parser!(u32).range(128..=268_435_460),
+    )]
     max_packet_size: u32,
 
-    /// How many messages of QoS 1 and 2 a client may send before one is acknowledged; 5.0 clients are told.
-    #[arg(long, value_name = "MESSAGES", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many messages of QoS 1 and 2 a client may send before one is acknowledged; 5.0 clients
+    /// are told.
+    #[arg(
+        long,
+        value_name = "MESSAGES",
+        default_value_t = 1024,
+        value_parser = clap::value_parser!(u16).range(1..),
+    )]
     receive_maximum: u16,
 
     /// How many topic aliases a 5.0 client may use.
     #[arg(long, value_name = "ALIASES", default_value_t = 16)]
     topic_alias_maximum: u16,
 
-    /// How many messages of QoS 1 and 2 are sent to a client before it acknowledges one, if it allows as many.
-    #[arg(long, value_name = "MESSAGES", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many messages of QoS 1 and 2 are sent to a client before it acknowledges one, if it
+    /// allows as many.
+    #[arg(
+        long,
+        value_name = "MESSAGES",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u16).range(1..),
+    )]
     max_in_flight: u16,
 
-    /// How many messages of QoS 1 and 2 wait for a client or are in flight to it; further ones are dropped.
-    #[arg(long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many messages of QoS 1 and 2 wait for a client or are in flight to it; further ones are
+    /// dropped.
+    #[arg(
+        long,
+        value_name = "MESSAGES",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u16).range(1..),
+    )]
     max_queued: u16,
 
     /// How many connections are open at the same time; further ones are closed at once.
@@ -127,7 +158,8 @@ fn explain(address: &str, error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges",
         io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
         _ => {
-            "; an address and a port are wanted, such as 127.0.0.1:1883, [::1]:1883 or localhost:1883"
+            "; an address and a port are wanted, \
+             such as 127.0.0.1:1883, [::1]:1883 or localhost:1883"
         }
     };
     format!("cannot listen on {address}: {error}{hint}")

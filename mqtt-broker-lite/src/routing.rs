@@ -1,11 +1,15 @@
-//! Messages on their way from publisher to subscribers, and into the retained store (sections 3.3.1.3, 3.3.4, 4.8).
+//! Messages on their way from publisher to subscribers, and into the retained store (sections
+//! 3.3.1.3, 3.3.4, 4.8).
 
-use core::num::NonZeroU32;
+use core::{num::NonZeroU32, time::Duration};
 
 use bytes::Bytes;
 use mqtt_session::{
     Instant, PublishError,
-    proto::{Message, Properties, Property, PropertyId, PropertySet, Publication, QoS, ReasonCode},
+    proto::{
+        Message, Properties, Property, PropertyId, PropertySet, Publication, QoS, ReasonCode,
+        TopicName,
+    },
     remaining_expiry,
 };
 
@@ -23,9 +27,19 @@ pub(crate) struct RetainedMessage {
     pub(crate) stored: Instant,
 }
 
+/// How many retained messages are dropped in one turn because they have expired.
+const EXPIRED_IN_A_TURN: usize = 1000;
+
 impl RetainedMessage {
-    /// The message for a subscription with this identifier, and with what is left of its Message Expiry Interval; `None` if it has
-    /// expired [MQTT-3.3.2-5], or no packet holds as many bytes.
+    /// When it is of no use any more, and what it is found by then.
+    pub(crate) fn expiry(&self) -> Option<(Instant, Bytes)> {
+        let seconds = self.message.properties.message_expiry_interval()?;
+        let at = self.stored + Duration::from_secs(seconds.into());
+        Some((at, self.message.topic.clone().into_inner()))
+    }
+
+    /// The message for a subscription with this identifier, and with what is left of its Message
+    /// Expiry Interval; `None` if it has expired [MQTT-3.3.2-5], or no packet holds as many bytes.
     pub(crate) fn message(
         &self,
         now: Instant,
@@ -61,14 +75,16 @@ const NOT_FORWARDED: PropertySet = PropertySet::EMPTY
 /// One copy of a message, on its way to one subscriber.
 struct Copy<'a> {
     message: &'a Message<&'a [u8]>,
-    /// The same message with an allocation of its own, made for the first session that keeps it and shared by the others.
+    /// The same message with an allocation of its own, made for the first session that keeps it and
+    /// shared by the others.
     kept: &'a mut Option<Message<Bytes>>,
     qos: QoS,
     retain: bool,
 }
 
 impl Broker {
-    /// Retains a message if that was asked for, and gives it to everyone who subscribed. What to answer the publisher.
+    /// Retains a message if that was asked for, and gives it to everyone who subscribed. What to
+    /// answer the publisher.
     pub(crate) fn publish(
         &mut self,
         now: Instant,
@@ -145,8 +161,8 @@ impl Broker {
         }
     }
 
-    /// Who of a shared group gets the next message: in turn, one that is connected and can take it now, or else one that is connected,
-    /// or else anyone (table row A28 of the decisions).
+    /// Who of a shared group gets the next message: in turn, one that is connected and can take it
+    /// now, or else one that is connected, or else anyone (table row A28 of the decisions).
     fn choose(&self, group: SharedGroup) -> Option<(SubscriberId, Subscription)> {
         let (mut connected, mut anyone) = (None, None);
         for member in self.subscriptions.members(group) {
@@ -201,11 +217,13 @@ impl Broker {
         }
     }
 
-    /// Keeps a message, or forgets the one that was kept if the payload is empty; `false` if there is no room for another topic.
+    /// Keeps a message, or forgets the one that was kept if the payload is empty; `false` if there
+    /// is no room for another topic.
     fn retain(&mut self, now: Instant, qos: QoS, message: &Message<&[u8]>) -> bool {
         // [MQTT-3.3.1-6] [MQTT-3.3.1-7]
         if message.payload.is_empty() {
-            self.retained.remove(&message.topic);
+            let old = self.retained.remove(&message.topic);
+            self.forget_expiry(old.as_ref());
             return true;
         }
         let full = self.retained.len() >= self.config.max_retained;
@@ -214,8 +232,31 @@ impl Broker {
         }
         let message = message.detach();
         let name = message.topic.clone();
-        self.retained.insert(name, RetainedMessage { qos, message, stored: now });
+        let retained = RetainedMessage { qos, message, stored: now };
+        let expiry = retained.expiry();
+        let old = self.retained.insert(name, retained);
+        self.forget_expiry(old.as_ref());
+        self.expiring.extend(expiry);
         true
+    }
+
+    fn forget_expiry(&mut self, old: Option<&RetainedMessage>) {
+        if let Some(expiry) = old.and_then(RetainedMessage::expiry) {
+            self.expiring.remove(&expiry);
+        }
+    }
+
+    /// Makes room: what has expired is not sent to anyone [MQTT-3.3.2-5].
+    pub(crate) fn expire_retained(&mut self, now: Instant) {
+        for _ in 0..EXPIRED_IN_A_TURN {
+            let Some((_, name)) = self.expiring.first().filter(|(at, _)| *at <= now) else {
+                return;
+            };
+            if let Ok(name) = TopicName::new(&name[..]) {
+                self.retained.remove(&name);
+            }
+            self.expiring.pop_first();
+        }
     }
 }
 
@@ -227,7 +268,8 @@ fn forwarded(properties: &Properties<&[u8]>) -> Option<Properties<Bytes>> {
     })
 }
 
-/// The properties, and the identifiers of the subscriptions a copy is for [MQTT-3.3.4-3]; `None` if no packet holds as many bytes.
+/// The properties, and the identifiers of the subscriptions a copy is for [MQTT-3.3.4-3]; `None` if
+/// no packet holds as many bytes.
 fn with_identifiers(
     properties: &Properties<&[u8]>,
     identifiers: impl IntoIterator<Item = NonZeroU32>,

@@ -1,8 +1,8 @@
 //! The broker on TCP: a thin layer that moves bytes between sockets and the [`Broker`].
 //!
-//! One thread does everything. The task that read from a socket hands the bytes to the broker, and then writes to every
-//! socket the broker wants written, in one call each. What a socket does not take is left to that connection's own task. An
-//! idle connection has no buffer.
+//! One thread does everything. The task that read from a socket hands the bytes to the broker, and
+//! then writes to every socket the broker wants written, in one call each. What a socket does not
+//! take is left to that connection's own task. An idle connection has no buffer.
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,7 +23,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     select,
     sync::Notify,
-    task::{JoinSet, LocalSet},
+    task::{self, JoinSet, LocalSet},
     time,
 };
 
@@ -32,14 +32,20 @@ use crate::{Broker, BrokerAction, BrokerConfig, ConnectionId};
 /// How much is read at a time; one buffer for all connections.
 const READ_SIZE: usize = 64 * 1024;
 
-/// How long a connection that was closed from this side is given to take what is left for it, and to close in turn.
+/// How often a connection is read from before the others have their turn.
+const READS_IN_A_TURN: u32 = 4;
+
+/// How long a connection that was closed from this side is given to take what is left for it.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// How long it is given to close in turn, once it has that.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// How long to wait when a connection cannot be accepted, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves MQTT on these listeners until `stop` completes. Then no more is accepted, every client is told, what is queued for it
-/// is written, and the function returns after at most five seconds.
+/// Serves MQTT on these listeners until `stop` completes. Then no more is accepted, every client is
+/// told, what is queued for it is written, and the function returns after at most five seconds.
 ///
 /// Needs a tokio runtime with I/O and time; everything runs on the thread that polls it.
 pub async fn serve(
@@ -112,10 +118,11 @@ async fn accept(shared: Rc<Shared>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // Small packets are written together where they can be; they should not wait where they cannot.
+                // Small packets are written together where they can be; they should not wait where
+                // they cannot.
                 let _ = stream.set_nodelay(true);
                 if let Some(peer) = shared.add(stream) {
-                    tokio::task::spawn_local(converse(Rc::clone(&shared), peer));
+                    task::spawn_local(converse(Rc::clone(&shared), peer));
                 }
             }
             Err(_) => time::sleep(ACCEPT_PAUSE).await,
@@ -147,7 +154,13 @@ async fn keep_time(shared: Rc<Shared>) {
 /// Reads from a connection until it ends; writes what others could not.
 async fn converse(shared: Rc<Shared>, peer: Rc<Peer>) {
     let mut tail = BytesMut::new();
+    let mut reads: u32 = 0;
     while !peer.closing.get() && !peer.broken.get() {
+        // What is always readable is never waited for, and this thread is all there is.
+        reads = reads.wrapping_add(1);
+        if reads.is_multiple_of(READS_IN_A_TURN) {
+            task::yield_now().await;
+        }
         let wants_input = shared.broker.borrow().wants_input(peer.id);
         if wants_input && tail.has_remaining() && shared.feed(&peer, &mut tail) > 0 {
             continue;
@@ -168,7 +181,8 @@ async fn converse(shared: Rc<Shared>, peer: Rc<Peer>) {
     shared.remove(&peer);
 }
 
-/// Writes what is left and waits for the peer to close, so that what was written is not lost to a reset.
+/// Writes what is left and waits for the peer to close, so that what was written is not lost to a
+/// reset.
 async fn linger(shared: &Shared, peer: &Peer) {
     while peer.blocked.get() && !peer.broken.get() {
         if peer.stream.writable().await.is_err() {
@@ -179,10 +193,15 @@ async fn linger(shared: &Shared, peer: &Peer) {
     if peer.broken.get() || SockRef::from(&peer.stream).shutdown(Shutdown::Write).is_err() {
         return;
     }
+    let _ = time::timeout(CLOSE_WAIT, read_to_end(shared, peer)).await;
+}
+
+async fn read_to_end(shared: &Shared, peer: &Peer) {
     while peer.stream.readable().await.is_ok() {
-        match peer.stream.try_read(&mut shared.scratch.borrow_mut()) {
+        let read = peer.stream.try_read(&mut shared.scratch.borrow_mut());
+        match read {
             Ok(0) => return,
-            Ok(_) => {}
+            Ok(_) => task::yield_now().await,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return,
         }
@@ -336,7 +355,8 @@ impl Shared {
     }
 }
 
-/// A listener, and where clients can connect to: the address, or the first one that works of those a name stands for.
+/// A listener, and where clients can connect to: the address, or the first one that works of those
+/// a name stands for.
 ///
 /// # Errors
 /// The last error, if none of the addresses can be listened on.

@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 
 use crate::{BrokerConfig, server::serve};
 
-/// A broker of its own on a free port of the loopback interface, in a thread of this process. It is ready when
-/// [`start`](Self::start) returns, and gone with all its state when the value is dropped.
+/// A broker of its own on a free port of the loopback interface, in a thread of this process. It is
+/// ready when [`start`](Self::start) returns, and gone with all its state when the value is
+/// dropped.
 ///
 /// ```
 /// use std::net::TcpStream;

@@ -1,4 +1,5 @@
-//! Sessions: whose they are, how long they last, what waits in them (sections 3.1.2.4, 3.1.2.11.2, 3.1.3.1, 3.1.4, 4.1).
+//! Sessions: whose they are, how long they last, what waits in them (sections 3.1.2.4, 3.1.2.11.2,
+//! 3.1.3.1, 3.1.4, 4.1).
 
 mod common;
 
@@ -119,7 +120,8 @@ fn a_client_is_told_when_its_session_lasts_less_than_it_asked_for() {
     }
 }
 
-/// A DISCONNECT that changes the Session Expiry Interval, and for how long the session is there after it.
+/// A DISCONNECT that changes the Session Expiry Interval, and for how long the session is there
+/// after it.
 fn check_disconnect(connect: u32, disconnect: u32, lasts: u32) {
     let mut world = World::with(|config| config.max_session_expiry = 1000);
     let mut packet = Connect::new(V5, "c".try_into().expect("a client identifier"));

@@ -1,4 +1,5 @@
-//! Wills: whether, when and how often (sections 3.1.2.5, 3.1.3.2, 3.1.4, 3.14.4). Table rows A04 to A07 of the decisions.
+//! Wills: whether, when and how often (sections 3.1.2.5, 3.1.3.2, 3.1.4, 3.14.4). Table rows A04 to
+//! A07 of the decisions.
 
 mod common;
 
@@ -206,4 +207,17 @@ fn a_will_for_the_topics_of_the_server_is_dropped() {
     world.cut(owner);
     assert!(world.inbox(observer).is_empty());
     assert_eq!(world.broker.retained(), 0);
+}
+
+#[test]
+fn a_session_that_ends_is_not_chosen_for_its_own_will() {
+    let mut world = World::new();
+    let waiting = world.join(lasting(V5, "waiting", 60));
+    let owner = connect(V5, 0, 0);
+    let owner = world.raw_join(owner);
+    world.send(owner, b"\x82\x13\x00\x01\x00\x00\x0d$share/g/will\x01");
+    world.subscribe(waiting, "$share/g/will", AtLeastOnce);
+    world.cut(waiting);
+    world.cut(owner);
+    assert_eq!(world.queued("waiting"), Some(1));
 }

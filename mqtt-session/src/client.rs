@@ -14,6 +14,7 @@ use crate::{
     ClientOptions, CloseReason, CommandError, Instant, OptionsError, Outcome, PublishError,
     Session, Transmit, Violation,
     connection::{Connection, Limits, check_alias},
+    limits::ServerLimits,
 };
 
 /// The client's side of one session over any number of network connections, one at a time.
@@ -92,18 +93,6 @@ pub enum ClientAction {
     Close(CloseReason),
 }
 
-/// What CONNACK ruled out, until the next one.
-#[derive(Clone, Copy, Debug)]
-struct ServerLimits {
-    maximum_qos: QoS,
-    retain_available: bool,
-    wildcards: bool,
-    identifiers: bool,
-    shared: bool,
-    keep_alive: Duration,
-    session_lasts: bool,
-}
-
 impl Client {
     /// A client that has never been connected.
     ///
@@ -111,15 +100,7 @@ impl Client {
     /// [`OptionsError`] if the options make no legal CONNECT.
     pub fn new(options: ClientOptions) -> Result<Self, OptionsError> {
         let connect = options.connect()?;
-        let server = ServerLimits {
-            maximum_qos: QoS::ExactlyOnce,
-            retain_available: true,
-            wildcards: true,
-            identifiers: true,
-            shared: true,
-            keep_alive: Duration::ZERO,
-            session_lasts: options.lasts(),
-        };
+        let server = ServerLimits::unknown(&options);
         Ok(Self {
             session: Session::new(options.max_pending),
             connect,
@@ -269,7 +250,7 @@ impl Client {
         filters: SubscribeFilters<Bytes>,
         properties: Properties<Bytes>,
     ) -> Result<PacketId, CommandError> {
-        self.check_filters(&filters, &properties)?;
+        self.server.check_filters(&filters, &properties)?;
         let codes = filters.iter().count() as u32;
         let subscribe = |id| Packet::Subscribe(Subscribe { id, properties, filters });
         self.request(now, PacketType::SubAck, codes, subscribe)
@@ -389,7 +370,7 @@ impl Client {
     /// Whether [`publish`](Self::publish) has room for a message of this QoS now.
     pub(crate) fn has_room(&self, qos: QoS) -> bool {
         match (qos, &self.connection) {
-            (QoS::AtMostOnce, Some(connection)) => connection.wants_input(),
+            (QoS::AtMostOnce, Some(connection)) => connection.has_room(),
             (QoS::AtMostOnce, None) => true,
             _ => self.session.open() < self.options.max_pending.into(),
         }
@@ -505,23 +486,7 @@ impl Client {
             self.connect.client_id =
                 client_id.try_into().expect("a string of a checked property list");
         }
-        let keep_alive = properties.server_keep_alive().unwrap_or(self.options.keep_alive);
-        self.server = ServerLimits {
-            maximum_qos: match properties.maximum_qos() {
-                None => QoS::ExactlyOnce,
-                Some(true) => QoS::AtLeastOnce,
-                Some(false) => QoS::AtMostOnce,
-            },
-            retain_available: properties.retain_available().unwrap_or(true),
-            wildcards: properties.wildcard_subscription_available().unwrap_or(true),
-            identifiers: properties.subscription_identifier_available().unwrap_or(true),
-            shared: properties.shared_subscription_available().unwrap_or(true),
-            keep_alive: Duration::from_secs(keep_alive.into()),
-            session_lasts: match properties.session_expiry_interval() {
-                None => self.options.lasts(),
-                Some(seconds) => seconds > 0,
-            },
-        };
+        self.server = ServerLimits::learn(&self.options, properties);
         if let Some(connection) = &mut self.connection {
             connection.peer_max_packet_size =
                 properties.maximum_packet_size().unwrap_or(MAX_PACKET_SIZE);
@@ -600,33 +565,6 @@ impl Client {
                 Ok(publish.encoded_len(self.options.version).map(|_| ())?)
             }
         }
-    }
-
-    /// That CONNACK did not rule the filters out (sections 3.2.2.3.11 to 3.2.2.3.13).
-    fn check_filters(
-        &self,
-        filters: &SubscribeFilters<Bytes>,
-        properties: &Properties<Bytes>,
-    ) -> Result<(), CommandError> {
-        let ServerLimits { wildcards, identifiers, shared, .. } = self.server;
-        if !identifiers && properties.subscription_identifier().is_some() {
-            return Err(CommandError::NotSupported(
-                ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
-            ));
-        }
-        for (filter, _) in filters.iter() {
-            if !shared && filter.shared().is_some() {
-                return Err(CommandError::NotSupported(
-                    ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
-                ));
-            }
-            if !wildcards && filter.has_wildcard() {
-                return Err(CommandError::NotSupported(
-                    ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
-                ));
-            }
-        }
-        Ok(())
     }
 
     fn pump(&mut self) {

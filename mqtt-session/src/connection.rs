@@ -112,6 +112,11 @@ impl Connection {
         if size <= self.peer_max_packet_size { Ok(size) } else { Err(size) }
     }
 
+    /// Whether the peer takes a packet of this size.
+    pub(crate) fn fits<B: Storage>(&self, packet: &Packet<B>) -> bool {
+        packet.encoded_len(self.version).is_ok_and(|size| self.check_size(size).is_ok())
+    }
+
     /// Says good-bye where the version has a word for it, and forgets nothing: what was queued
     /// before is written first.
     pub(crate) fn say_disconnect(&mut self, now: Instant, reason: ReasonCode) {
@@ -408,8 +413,8 @@ impl Connection {
     }
 }
 
-/// The message as it can be said in this version: 3.1.1 has no properties. Whoever published it, or asked for it, may have
-/// spoken 5.0.
+/// The message as it can be said in this version: 3.1.1 has no properties. Whoever published it, or
+/// asked for it, may have spoken 5.0.
 pub(crate) fn for_version(version: ProtocolVersion, message: Message<&[u8]>) -> Message<&[u8]> {
     match version {
         ProtocolVersion::V311 => Message { properties: Properties::default(), ..message },

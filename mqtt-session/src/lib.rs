@@ -15,12 +15,15 @@ extern crate std;
 /// The codec, so that users of a session need not name a second crate.
 pub use mqtt_proto as proto;
 
+mod accept;
 mod address;
 mod backoff;
 mod client;
+mod config;
 mod connection;
 mod driver;
 mod error;
+mod limits;
 mod options;
 mod payload;
 pub mod qos;
@@ -30,16 +33,23 @@ mod session;
 mod time;
 mod transmit;
 
+pub use accept::Accept;
 pub use address::{AddressError, ServerAddress};
 pub use backoff::Backoff;
 pub use client::{Client, ClientAction, ClientState};
+pub use config::ServerConfig;
 pub use connection::remaining_expiry;
 pub use driver::ClientDriver;
 pub use error::{CallError, CloseReason, CommandError, Outcome, PublishError, Violation};
 pub use options::{ClientOptions, OptionsError};
 pub use payload::IntoPayload;
 pub use request::{Answer, ConnectionState, DriverAction, Request, undelivered_size};
-pub use server::{Accept, Server, ServerAction, ServerConfig};
+pub use server::{Server, ServerAction};
 pub use session::Session;
 pub use time::Instant;
 pub use transmit::Transmit;
+
+/// The guide to adapters is code too.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/SANS-IO.md")]
+mod guide {}

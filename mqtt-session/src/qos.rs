@@ -18,7 +18,7 @@
 //! ```
 //!
 //! What to do at each step is decided by the total functions in [`transition`] and nowhere else.
-//! [`Sender`] and [`Receiver`] keep the state those functions are asked about.
+//! A sender and a receiver keep the state those functions are asked about.
 
 mod id_set;
 mod receiver;

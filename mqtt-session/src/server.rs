@@ -5,15 +5,16 @@ use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, Connect, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, MAX_PACKET_SIZE,
-    Message, Packet, PacketId, PacketRef, PacketType, Properties, PropertiesBuilder, Property,
-    ProtocolVersion, Publication, Publish, QoS, ReasonCode, ReasonCodes, Role, Status, Storage,
-    Str, SubAck, Subscribe, TopicName, UnsubAck, Unsubscribe,
+    ConnAck, Connect, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message, Packet,
+    PacketId, PacketRef, PacketType, Properties, PropertiesBuilder, Property, ProtocolVersion,
+    Publication, Publish, QoS, ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe,
+    TopicName, UnsubAck, Unsubscribe,
 };
 
 use crate::{
-    CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
-    connection::{Connection, Limits, check_alias, for_version},
+    Accept, CloseReason, CommandError, Instant, Outcome, PublishError, ServerConfig, Session,
+    Transmit, Violation,
+    connection::{Connection, check_alias, for_version},
 };
 
 /// The server's side of one network connection, from its first byte to its last.
@@ -60,46 +61,6 @@ enum State {
     Closed,
 }
 
-/// The limits of a server, the same for all its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServerConfig {
-    /// How long CONNECT may take; 10 seconds by default.
-    pub connect_timeout: Duration,
-    /// The largest packet that is read, in bytes; 1 MiB by default. 5.0 clients are told.
-    pub max_packet_size: u32,
-    /// How many messages of QoS 1 and 2 a client may send before one is acknowledged; 1,024 by
-    /// default, never 0. Costs nothing but identifiers, at most 10 KiB for each client. 5.0 clients
-    /// are told.
-    pub receive_maximum: u16,
-    /// How many topic aliases a client may use; 16 by default. Each costs its topic name. 5.0
-    /// clients are told.
-    pub topic_alias_maximum: u16,
-    /// How many messages of QoS 1 and 2 wait or are in flight for a client at the same time; 1,000
-    /// by default, never 0. Each costs about 150 bytes and itself.
-    pub max_queued: u16,
-    /// How many of them are in flight, if the client allows as many; 100 by default, never 0. The
-    /// only limit in 3.1.1.
-    pub max_in_flight: u16,
-    /// How many bytes wait for a client that does not read; 256 KiB by default. Above it QoS 0 is
-    /// dropped, and QoS 1 and 2 wait in the session. One packet may exceed it, and the answers to
-    /// what the client sends may take as much again, at least 16 KiB.
-    pub max_transmit: usize,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            max_packet_size: 1024 * 1024,
-            receive_maximum: 1024,
-            topic_alias_maximum: 16,
-            max_queued: 1000,
-            max_in_flight: 100,
-            max_transmit: 256 * 1024,
-        }
-    }
-}
-
 /// What a packet asks of the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -126,34 +87,11 @@ pub enum ServerAction<B: Storage> {
     Close(CloseReason),
 }
 
-/// How a CONNECT is accepted.
-#[derive(Clone, Debug, Default)]
-pub struct Accept {
-    /// Whether the session existed before.
-    pub session_present: bool,
-    /// The identifier chosen for a client that had none.
-    pub assigned_client_id: Option<Str<Bytes>>,
-    /// How long the session lives after the connection in seconds, if not as long as the client
-    /// asked for.
-    pub session_expiry: Option<u32>,
-    /// The keep alive in seconds, if not the client's. 3.1.1 clients are not told.
-    pub keep_alive: Option<u16>,
-}
-
 impl Server {
     /// A network connection was accepted at `now`; CONNECT must come within the configured time.
     #[must_use]
-    pub fn new(mut config: ServerConfig, now: Instant) -> Self {
-        // 0 would be a protocol error to announce, and nothing could be received or sent.
-        config.max_packet_size = config.max_packet_size.clamp(1, MAX_PACKET_SIZE);
-        config.receive_maximum = config.receive_maximum.max(1);
-        config.max_in_flight = config.max_in_flight.max(1);
-        let limits = Limits {
-            max_packet_size: config.max_packet_size,
-            receive_maximum: config.receive_maximum,
-            topic_alias_maximum: config.topic_alias_maximum,
-            transmit_limit: config.max_transmit,
-        };
+    pub fn new(config: ServerConfig, now: Instant) -> Self {
+        let (config, limits) = (config.legal(), config.legal().limits());
         Self {
             config,
             connection: Connection::new(Role::Server, Decoder::awaiting_connect(), limits, now),
@@ -285,14 +223,7 @@ impl Server {
         }
         let now = self.advance(now);
         self.session = Some(session);
-        let connack = Packet::ConnAck(ConnAck {
-            session_present: accept.session_present,
-            reason: ReasonCode::SUCCESS,
-            properties: match self.connection.version {
-                ProtocolVersion::V311 => Properties::EMPTY,
-                ProtocolVersion::V5 => self.connack_properties(accept),
-            },
-        });
+        let connack = self.connack(accept);
         self.check_size(&connack)?;
         self.connection.send(now, &connack)?;
         self.state = State::Connected;
@@ -308,6 +239,12 @@ impl Server {
         Ok(())
     }
 
+    /// Whether the client takes a CONNACK that says this; if not, [`reject`](Self::reject) it.
+    #[must_use]
+    pub fn can_accept(&self, accept: &Accept) -> bool {
+        self.connection.fits(&self.connack(accept))
+    }
+
     /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection
     /// ends.
     pub fn reject(&mut self, now: Instant, reason: ReasonCode) -> CloseReason {
@@ -318,7 +255,11 @@ impl Server {
         self.state = State::Closed;
         let reason = reason.nearest_in(self.connection.version, PacketType::ConnAck);
         let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
-        let _ = self.connection.send(now, &Packet::ConnAck(connack));
+        let connack = Packet::<Bytes>::ConnAck(connack);
+        // [MQTT-3.1.2-24] Who takes no five bytes is told nothing.
+        if self.connection.fits(&connack) {
+            let _ = self.connection.send(now, &connack);
+        }
         CloseReason::Refused(reason)
     }
 
@@ -351,7 +292,8 @@ impl Server {
         Ok(Some(id))
     }
 
-    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed; to a 3.1.1 client without its properties.
+    /// Sends a message of QoS 0, which is not kept and may therefore be borrowed; to a 3.1.1 client
+    /// without its properties.
     ///
     /// # Errors
     /// [`PublishError`]; nothing changed then.
@@ -423,8 +365,8 @@ impl Server {
         CloseReason::Requested(reason)
     }
 
-    /// Takes the session back, if the CONNECT was accepted and it was not taken before: the connection is over, but for what is
-    /// left to transmit.
+    /// Takes the session back, if the CONNECT was accepted and it was not taken before: the
+    /// connection is over, but for what is left to transmit.
     pub fn take_session(&mut self) -> Option<Session> {
         self.state = State::Closed;
         let mut session = self.session.take()?;
@@ -565,6 +507,17 @@ impl Server {
                 Some(ServerAction::Disconnect(disconnect))
             }
             _ => return Err(Violation::UnexpectedPacket(packet_type)),
+        })
+    }
+
+    fn connack(&self, accept: &Accept) -> Packet<Bytes> {
+        Packet::ConnAck(ConnAck {
+            session_present: accept.session_present,
+            reason: ReasonCode::SUCCESS,
+            properties: match self.connection.version {
+                ProtocolVersion::V311 => Properties::EMPTY,
+                ProtocolVersion::V5 => self.connack_properties(accept),
+            },
         })
     }
 

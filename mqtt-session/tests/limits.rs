@@ -424,7 +424,8 @@ fn what_is_left_of_an_expiry_interval_is_rounded_up() {
 
 #[test]
 fn a_waiting_message_grows_older() {
-    // [MQTT-3.3.2-5] [MQTT-3.3.2-6]: the interval, how long it waits for a connection, what arrives.
+    // [MQTT-3.3.2-5] [MQTT-3.3.2-6]: the interval, how long it waits for a connection, what
+    // arrives.
     fn check(interval: u32, waited: Duration, expected: Option<u32>) {
         let mut pair = Pair::new(lasting(V5), V5);
         let message = expiring(Q1, "x", interval);

@@ -265,8 +265,12 @@ impl Run {
     }
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_promises_of_each_qos_hold(world in world(), ops in prop::collection::vec(op(), 0..120)) {

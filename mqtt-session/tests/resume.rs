@@ -70,8 +70,8 @@ impl Flow {
         assert_eq!(pair.client.send_quota(), 100, "{told}");
     }
 
-    /// What the sender owes after this much of the exchange was heard: PUBREL where PUBREC came, else
-    /// PUBLISH with DUP; in the order of each.
+    /// What the sender owes after this much of the exchange was heard: PUBREL where PUBREC came,
+    /// else PUBLISH with DUP; in the order of each.
     fn owed(self, heard: &[String]) -> Vec<String> {
         let (out, back) = if self.up { ('>', '<') } else { ('<', '>') };
         let came = |packet: &str, id: usize| heard.contains(&format!("{back} {packet} {id}"));
@@ -255,6 +255,7 @@ fn with_the_session_every_open_exchange_is_lost_once_and_what_was_never_sent_sta
             pair.up.open = true;
             pair.cut();
             assert_eq!(pair.client_finished, [], "not before the server has said so");
+            assert_eq!(pair.client.send_quota(), 0, "nothing can be sent");
             pair.session = None;
             pair.connect();
             pair.run();

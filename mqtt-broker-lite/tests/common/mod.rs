@@ -1,4 +1,5 @@
-//! A world of one broker and any number of clients, with pipes for network connections and a clock that is turned by hand.
+//! A world of one broker and any number of clients, with pipes for network connections and a clock
+//! that is turned by hand.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this")]
 
@@ -41,6 +42,8 @@ struct End {
     /// Does not read.
     stalled: bool,
     closed: Option<CloseReason>,
+    /// How many bytes its network takes at a time.
+    at_a_time: usize,
     /// The most that ever waited for it.
     most: usize,
 }
@@ -151,6 +154,11 @@ impl World {
     pub fn stall(&mut self, who: Who, stalled: bool) {
         self.ends[who].stalled = stalled;
         self.settle();
+    }
+
+    /// The network of a client takes so many bytes at a time from now on.
+    pub fn narrow(&mut self, who: Who, at_a_time: usize) {
+        self.ends[who].at_a_time = at_a_time;
     }
 
     /// Lets the time pass, and does everything when its time comes.
@@ -333,7 +341,8 @@ impl World {
         }
     }
 
-    /// How many messages wait or are in flight for a client identifier, or `None` if it has no session.
+    /// How many messages wait or are in flight for a client identifier, or `None` if it has no
+    /// session.
     pub fn queued(&self, client_id: &str) -> Option<usize> {
         self.broker.sessions().find(|(id, ..)| *id == client_id).map(|(_, _, open)| open)
     }
@@ -358,7 +367,8 @@ impl World {
     }
 
     fn push(&mut self, peer: Peer) -> Who {
-        self.ends.push(End { peer, link: None, stalled: false, closed: None, most: 0 });
+        let at_a_time = usize::MAX;
+        self.ends.push(End { peer, link: None, stalled: false, closed: None, at_a_time, most: 0 });
         self.ends.len() - 1
     }
 
@@ -384,7 +394,7 @@ impl World {
         let End { peer, link: Some(link), .. } = &mut self.ends[who] else {
             return moved;
         };
-        let over = link.closing;
+        let over = link.closing && !link.flush;
         match peer {
             Peer::Client(client, _) => client.handle_input(self.now, &mut link.down),
             Peer::Raw(_, bytes, _) => bytes.unsplit(link.down.split()),
@@ -398,7 +408,7 @@ impl World {
 
     /// Takes what the broker wants written.
     fn write(&mut self, who: Who) -> bool {
-        let End { link: Some(link), stalled, most, .. } = &mut self.ends[who] else {
+        let End { link: Some(link), stalled, at_a_time, most, .. } = &mut self.ends[who] else {
             return false;
         };
         if !std::mem::take(&mut link.flush) {
@@ -410,7 +420,7 @@ impl World {
             link.flush = true;
             return false;
         }
-        let bytes = transmit.copy_to_bytes(transmit.remaining());
+        let bytes = transmit.copy_to_bytes(transmit.remaining().min(*at_a_time));
         self.written.extend_from_slice(&bytes);
         link.down.extend_from_slice(&bytes);
         self.broker.handle_flushed(self.now, link.id);

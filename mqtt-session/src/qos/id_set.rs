@@ -116,9 +116,13 @@ mod tests {
 
     use super::*;
 
+    fn steps() -> impl Strategy<Value = Vec<(bool, u16)>> {
+        prop::collection::vec((any::<bool>(), 1..2000u16), 0..300)
+    }
+
     proptest! {
         #[test]
-        fn it_agrees_with_a_set_of_numbers(steps in prop::collection::vec((any::<bool>(), 1..2000u16), 0..300)) {
+        fn it_agrees_with_a_set_of_numbers(steps in steps()) {
             let (mut set, mut oracle) = (PacketIdSet::new(), BTreeSet::new());
             for (insert, number) in steps {
                 // Spread over all pages.
