@@ -10,13 +10,13 @@ use core::{mem, time::Duration};
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
     ConnAck, PacketId, PacketType, Properties, PropertyOwner, Publication, Publish, QoS,
-    ReasonCode, ReasonCodes, SubAck, SubscribeFilters, SubscriptionOptions, TopicFilter, UnsubAck,
-    UnsubscribeFilters,
+    ReasonCode, SubAck, SubscribeFilters, SubscriptionOptions, TopicFilter, UnsubAck,
 };
 
 use crate::{
-    CallError, Client, ClientAction, ClientOptions, ClientState, CloseReason, CommandError,
-    Instant, OptionsError, Outcome, Transmit,
+    Answer, CallError, Client, ClientAction, ClientOptions, ClientState, CloseReason, CommandError,
+    ConnectionState, DriverAction, Instant, OptionsError, Outcome, Request, Transmit,
+    backoff::scramble, request::undelivered_size,
 };
 
 /// A [`Client`], who waits for which answer, what is subscribed, and when to connect again.
@@ -53,77 +53,6 @@ pub struct ClientDriver<W> {
     now: Instant,
 }
 
-/// What an application asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// See [`Client::publish`].
-    Publish(Publication<Bytes>),
-    /// See [`Client::subscribe`].
-    Subscribe {
-        /// What for.
-        filters: SubscribeFilters<Bytes>,
-        /// Subscription Identifier and User Properties in 5.0.
-        properties: Properties<Bytes>,
-    },
-    /// See [`Client::unsubscribe`].
-    Unsubscribe {
-        /// Which subscriptions.
-        filters: UnsubscribeFilters<Bytes>,
-        /// User Properties in 5.0.
-        properties: Properties<Bytes>,
-    },
-}
-
-/// What the server answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The handshake of a message is complete, with a code that is no error. At QoS 0 the message
-    /// was handed to the connection.
-    Acknowledged(ReasonCode),
-    /// One code for each filter, errors among them; none for an unsubscribe in 3.1.1.
-    Codes(ReasonCodes<Bytes>),
-}
-
-/// Where a client is, as its application sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConnectionState {
-    /// No server has accepted yet.
-    Connecting,
-    /// The server accepted, and said this.
-    Connected(ConnAck<Bytes>),
-    /// The connection was lost, and another one is waited for or being opened.
-    Reconnecting {
-        /// How many attempts there were since a connection last held.
-        attempt: u32,
-        /// Why the last connection ended.
-        reason: CloseReason,
-    },
-    /// All is over.
-    Closed(CloseReason),
-}
-
-/// What a driver asks of its adapter, in order.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum DriverAction<W> {
-    /// A message for the application, in memory of its own. Say [`ClientDriver::handle_taken`]
-    /// when it was taken.
-    Deliver(Publish<Bytes>),
-    /// A call is over.
-    Complete(W, Result<Answer, CallError>),
-    /// The state is another one now.
-    State(ConnectionState),
-    /// Close the network connection and call [`ClientDriver::handle_closed`].
-    Close {
-        /// Write what is to be transmitted first, but for no longer than this. `None` if there is
-        /// nobody to read it.
-        flush: Option<Duration>,
-    },
-    /// Open another network connection.
-    Connect,
-}
-
 /// A request, and who waits for its end.
 #[derive(Debug)]
 struct Call<W> {
@@ -158,17 +87,6 @@ struct Reconnecting {
     connected: Option<Instant>,
     /// When to open the next one.
     at: Option<Instant>,
-}
-
-/// What a message counts for in [`ClientOptions::max_undelivered`]: its bytes, and its place in a
-/// queue.
-#[must_use]
-pub fn undelivered_size(publish: &Publish<Bytes>) -> usize {
-    let message = &publish.message;
-    message.topic.as_bytes().len()
-        + message.payload.len()
-        + message.properties.as_bytes().len()
-        + 256
 }
 
 impl<W> ClientDriver<W> {
@@ -694,12 +612,4 @@ impl<W> ClientDriver<W> {
         self.state = state.clone();
         self.actions.push_back(DriverAction::State(state));
     }
-}
-
-/// The next of a sequence of numbers that look like chance (SplitMix64).
-const fn scramble(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
