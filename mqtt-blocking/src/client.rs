@@ -226,3 +226,21 @@ fn topic_filter(filter: &str) -> Result<TopicFilter<Bytes>, Error> {
 fn topic_error(topic: &str, error: StringError) -> Error {
     Error::Topic { topic: topic.to_owned(), error }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The next statement may be the end of the program.
+    #[test]
+    fn dropping_waits_until_all_is_said() {
+        let broker = mqtt_broker_lite::TestBroker::start();
+        let (client, messages) =
+            Client::connect(broker.addr(), ClientOptions::new("c")).expect("a connection");
+        let shared = client.handle.shared.clone();
+        drop(messages);
+        assert!(matches!(shared.lock().driver.state(), ConnectionState::Connected(_)));
+        drop(client);
+        assert!(matches!(shared.lock().driver.state(), ConnectionState::Closed(_)));
+    }
+}

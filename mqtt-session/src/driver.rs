@@ -201,6 +201,10 @@ impl<W> ClientDriver<W> {
     /// request ([`wants_requests`](Self::wants_requests)), or let every caller wait for its own.
     pub fn request(&mut self, now: Instant, request: Request, waiter: W) {
         self.now = now;
+        if let ConnectionState::Closed(reason) = &self.state {
+            let error = CallError::Closed(reason.clone());
+            return self.complete(Some(waiter), Err(error));
+        }
         let paused = self.paused();
         self.serial += 1;
         let deadline = self.deadline();
@@ -441,11 +445,6 @@ impl<W> ClientDriver<W> {
     fn start(&mut self, mut call: Call<W>) -> Option<Call<W>> {
         let connected = self.client.state() == ClientState::Connected;
         let lost = matches!(self.state, ConnectionState::Reconnecting { .. });
-        if let ConnectionState::Closed(reason) = &self.state {
-            let error = CallError::Closed(reason.clone());
-            self.complete(call.waiter, Err(error));
-            return None;
-        }
         let at_most_once = matches!(
             &call.request,
             Some(Request::Publish(Publication { qos: QoS::AtMostOnce, .. }))

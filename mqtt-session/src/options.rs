@@ -225,9 +225,9 @@ impl ClientOptions {
     ///
     /// The first connection is not tried again. A later one is, for as long as the failure may pass
     /// ([`CloseReason::may_pass`](crate::CloseReason::may_pass)). Messages of QoS 1 and 2 and
-    /// requests wait for it; QoS 0 fails meanwhile. Where the server has kept the session, open
-    /// exchanges are completed. Where it has not, they fail, and the subscriptions are made
-    /// again; if one of them is refused, the connection ends.
+    /// requests wait for it; QoS 0 fails meanwhile, unless it is in line behind a request. Where
+    /// the server has kept the session, open exchanges are completed. Where it has not, they fail,
+    /// and the subscriptions are made again; if one of them is refused, the connection ends.
     #[must_use]
     pub const fn reconnect(mut self, backoff: Option<Backoff>) -> Self {
         self.reconnect = backoff;

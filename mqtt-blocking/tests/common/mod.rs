@@ -8,6 +8,7 @@ use mqtt_session::{
     proto::{Properties, Publish, QoS, ReasonCode},
 };
 
+pub(crate) mod hostile;
 pub(crate) mod peer;
 pub(crate) mod proxy;
 pub(crate) mod suite;
@@ -71,24 +72,27 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// The tests of [`suite`], for an [`Adapter`].
+/// The tests of [`suite`] and [`hostile`], for an [`Adapter`].
 #[macro_export]
 macro_rules! client_tests {
     ($adapter:ty) => {
-        $crate::client_tests! { $adapter:
+        $crate::client_tests! { $adapter, suite:
             round_trip retained several_filters pipelined_in_order
             refused_requests wrong_topics wrong_addresses nobody_listens localhost user_of_the_url
-            refused_connection silent_server garbage half_a_connack session_present_lie
-            not_acknowledged silent_later lost_connection
             disconnect_ends_everything dropped_with_disconnect last_words will
-            publisher_resumes subscriber_resumes session_lost subscription_lost no_way_back
-            requests_wait_for_a_connection messages_not_taken slow_application
+            publisher_resumes subscriber_resumes messages_not_taken
+        }
+        $crate::client_tests! { $adapter, hostile:
+            refused_connection silent_server garbage half_a_connack session_present_lie
+            not_acknowledged silent_later lost_connection slow_application
+            session_lost subscription_lost no_way_back server_comes_back
+            requests_wait_for_a_connection
         }
     };
-    ($adapter:ty: $($name:ident)*) => {$(
+    ($adapter:ty, $module:ident: $($name:ident)*) => {$(
         #[test]
         fn $name() {
-            common::suite::$name::<$adapter>();
+            common::$module::$name::<$adapter>();
         }
     )*};
 }

@@ -52,7 +52,16 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn start(version: ProtocolVersion, conversations: Vec<Vec<Step>>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), version, conversations)
+    }
+
+    /// At an address where there was one before.
+    pub(crate) fn start_at(
+        address: SocketAddr,
+        version: ProtocolVersion,
+        conversations: Vec<Vec<Step>>,
+    ) -> Self {
+        let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("an address");
         let thread = thread::spawn(move || {
             for (at, steps) in conversations.into_iter().enumerate() {

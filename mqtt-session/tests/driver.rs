@@ -1,0 +1,255 @@
+//! A client driver on its own: what it reads, when it connects again, and that every call ends.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use mqtt_session::{
+    Answer, Backoff, CallError, ClientDriver, ClientOptions, CloseReason, ConnectionState,
+    DriverAction, Instant, PublishError, Request,
+    proto::{
+        Ack, ConnAck, Delivery, Message, Packet, PacketId, Properties, ProtocolVersion,
+        Publication, Publish, QoS, ReasonCode, SubscribeFilters, TopicFilter, TopicName, UnsubAck,
+        UnsubscribeFilters,
+    },
+    undelivered_size,
+};
+
+/// A driver whose callers are numbers, and its clock.
+struct Bench {
+    driver: ClientDriver<u32>,
+    now: Instant,
+    ended: Vec<(u32, Result<ReasonCode, CallError>)>,
+    delivered: Vec<Publish<Bytes>>,
+    connects: usize,
+    closes: usize,
+}
+
+impl Bench {
+    fn new(options: ClientOptions) -> Self {
+        let driver = ClientDriver::new(options, 7).expect("legal options");
+        let (ended, delivered) = (Vec::new(), Vec::new());
+        Self { driver, now: Instant::ZERO, ended, delivered, connects: 0, closes: 0 }
+    }
+
+    fn connected(options: ClientOptions) -> Self {
+        let mut bench = Self::new(options);
+        bench.accept(false);
+        bench
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.driver.poll_action() {
+            match action {
+                DriverAction::Deliver(publish) => self.delivered.push(publish),
+                DriverAction::Complete(waiter, result) => {
+                    let result = result.map(|answer| match answer {
+                        Answer::Acknowledged(reason) => reason,
+                        Answer::Codes(codes) => codes.iter().next().expect("a code"),
+                    });
+                    self.ended.push((waiter, result));
+                }
+                DriverAction::Connect => self.connects += 1,
+                DriverAction::Close { .. } => self.closes += 1,
+                _ => {}
+            }
+        }
+        let transmit = self.driver.transmit();
+        transmit.advance(transmit.remaining());
+    }
+
+    fn accept(&mut self, session_present: bool) {
+        self.driver.handle_connected(self.now);
+        let (reason, properties) = (ReasonCode::SUCCESS, Properties::EMPTY);
+        self.receive(Packet::ConnAck(ConnAck { session_present, reason, properties }));
+        assert!(matches!(self.driver.state(), ConnectionState::Connected(_)));
+    }
+
+    fn receive(&mut self, packet: Packet<Bytes>) {
+        let mut bytes = BytesMut::new();
+        packet.encode(ProtocolVersion::V5, &mut bytes).expect("a legal packet");
+        self.driver.handle_input(self.now, &mut bytes);
+        self.act();
+    }
+
+    fn deliver(&mut self, payload: usize) {
+        let message = message(vec![0; payload]);
+        let (delivery, retain) = (Delivery::AtMostOnce, false);
+        self.receive(Packet::Publish(Publish { delivery, retain, message }));
+    }
+
+    fn request(&mut self, waiter: u32, request: Request) {
+        self.driver.request(self.now, request, waiter);
+        self.act();
+    }
+
+    fn publish(&mut self, waiter: u32, qos: QoS) {
+        let (retain, message) = (false, message("x".into()));
+        self.request(waiter, Request::Publish(Publication { qos, retain, message }));
+    }
+
+    fn lose(&mut self) {
+        self.driver.handle_closed(self.now);
+        self.act();
+    }
+
+    /// Lets time pass to the next deadline; how much it was.
+    fn wait(&mut self) -> Duration {
+        let deadline = self.driver.poll_timeout().expect("something to wait for");
+        let waited = deadline.since(self.now);
+        self.now = deadline;
+        self.driver.handle_timeout(self.now);
+        self.act();
+        waited
+    }
+}
+
+fn message(payload: Vec<u8>) -> Message<Bytes> {
+    let topic = TopicName::try_from("a").expect("a topic");
+    Message { topic, payload: payload.into(), properties: Properties::EMPTY }
+}
+
+fn options() -> ClientOptions {
+    ClientOptions::new("c").session_expiry(60).keep_alive(0)
+}
+
+fn reconnecting(min: u64, max: u64) -> ClientOptions {
+    let backoff = Backoff::new(Duration::from_secs(min), Duration::from_secs(max));
+    options().reconnect(Some(backoff)).request_timeout(Duration::MAX)
+}
+
+fn id(id: u16) -> PacketId {
+    PacketId::new(id).expect("not 0")
+}
+
+#[test]
+fn reads_as_long_as_messages_are_taken() {
+    let mut bench = Bench::connected(options().max_undelivered(10_000));
+    bench.deliver(9_000);
+    assert!(bench.driver.wants_input());
+    bench.deliver(1_000);
+    assert!(!bench.driver.wants_input(), "the application is behind");
+
+    // Whoever waits for an answer gets it all the same.
+    bench.publish(1, QoS::AtLeastOnce);
+    assert!(bench.driver.wants_input());
+    bench.deliver(5_000);
+    assert!(bench.driver.wants_input());
+    bench.receive(Packet::PubAck(Ack::success(id(1))));
+    assert_eq!(bench.ended, [(1, Ok(ReasonCode::SUCCESS))]);
+    assert!(!bench.driver.wants_input());
+
+    // But not behind any number of messages.
+    bench.publish(2, QoS::AtLeastOnce);
+    bench.deliver(5_000);
+    assert!(!bench.driver.wants_input());
+    bench.publish(3, QoS::ExactlyOnce);
+    bench.publish(4, QoS::AtMostOnce);
+    let not_taken = Err(CallError::MessagesNotTaken);
+    let ended = [(2, not_taken.clone()), (3, not_taken), (4, Ok(ReasonCode::SUCCESS))];
+    assert_eq!(bench.ended[1..], ended);
+
+    let taken = bench.delivered.iter().map(undelivered_size).sum();
+    bench.driver.handle_taken(taken);
+    assert!(bench.driver.wants_input());
+    bench.publish(5, QoS::AtLeastOnce);
+    bench.receive(Packet::PubAck(Ack::success(id(2))));
+    bench.receive(Packet::PubAck(Ack::success(id(3))));
+    assert_eq!(bench.ended[4..], [(5, Ok(ReasonCode::SUCCESS))]);
+}
+
+#[test]
+fn waits_between_attempts() {
+    let mut bench = Bench::connected(reconnecting(1, 60));
+    bench.lose();
+    for whole in [1, 2, 4, 8, 16, 32, 60, 60] {
+        let (waited, whole) = (bench.wait(), Duration::from_secs(whole));
+        assert!(waited > whole / 2 && waited <= whole, "{waited:?} of {whole:?}");
+        bench.driver.handle_connect_failed(bench.now);
+        bench.act();
+    }
+    assert_eq!(bench.connects, 8);
+
+    // A connection that did not hold does not shorten the wait; one that held does.
+    for (held, least) in [(59, 30), (60, 0)] {
+        bench.wait();
+        bench.accept(true);
+        bench.now = bench.now + Duration::from_secs(held);
+        bench.lose();
+        let next = bench.driver.poll_timeout().expect("a wait").since(bench.now);
+        assert!(next >= Duration::from_secs(least) && next <= Duration::from_secs(least + 30));
+    }
+}
+
+#[test]
+fn every_call_ends() {
+    let filters = || {
+        let filter = TopicFilter::new(&b"a"[..]).expect("a filter");
+        SubscribeFilters::<Bytes>::new([(filter, QoS::AtMostOnce)]).expect("a list")
+    };
+    let subscribe = || Request::Subscribe { filters: filters(), properties: Properties::EMPTY };
+    let mut bench = Bench::connected(options().max_pending(2));
+    bench.publish(1, QoS::AtLeastOnce);
+    bench.request(2, subscribe());
+    // No identifier is left for these.
+    bench.publish(3, QoS::ExactlyOnce);
+    bench.request(4, subscribe());
+    assert!(!bench.driver.wants_requests());
+    bench.lose();
+    bench.publish(5, QoS::AtMostOnce);
+    bench.request(6, subscribe());
+    let lost = || Err(CallError::Closed(CloseReason::Lost));
+    bench.ended.sort_by_key(|(waiter, _)| *waiter);
+    assert_eq!(bench.ended, [1, 2, 3, 4, 5, 6].map(|waiter| (waiter, lost())));
+    assert_eq!(bench.driver.poll_timeout(), None);
+}
+
+#[test]
+fn calls_are_made_again_in_order() {
+    let mut bench = Bench::connected(reconnecting(1, 1));
+    let unsubscribe = || {
+        let filter = TopicFilter::new(&b"a"[..]).expect("a filter");
+        let filters = UnsubscribeFilters::<Bytes>::new([filter]);
+        let filters = filters.expect("a list");
+        Request::Unsubscribe { filters, properties: Properties::EMPTY }
+    };
+    bench.publish(1, QoS::AtLeastOnce);
+    bench.request(2, unsubscribe());
+    bench.request(3, unsubscribe());
+    bench.lose();
+    // In line behind those.
+    bench.publish(4, QoS::AtMostOnce);
+    assert_eq!(bench.ended, []);
+    bench.wait();
+    assert_eq!(bench.connects, 1);
+    bench.accept(true);
+    bench.receive(Packet::PubAck(Ack::success(id(1))));
+    assert_eq!(bench.ended, [(4, Ok(ReasonCode::SUCCESS)), (1, Ok(ReasonCode::SUCCESS))]);
+    for (waiter, of) in [(2, 2), (3, 3)] {
+        let codes = [ReasonCode::SUCCESS].into_iter().collect();
+        let unsuback = UnsubAck { id: id(of), properties: Properties::EMPTY, codes };
+        bench.receive(Packet::UnsubAck(unsuback));
+        assert_eq!(bench.ended.last(), Some(&(waiter, Ok(ReasonCode::SUCCESS))));
+    }
+}
+
+#[test]
+fn at_most_once_is_not_kept() {
+    let mut bench = Bench::connected(reconnecting(1, 1));
+    bench.lose();
+    bench.publish(1, QoS::AtMostOnce);
+    let error = CallError::Publish(PublishError::NotConnected);
+    assert_eq!(bench.ended, [(1, Err(error))]);
+}
+
+#[test]
+fn disconnect_between_connections() {
+    let mut bench = Bench::connected(reconnecting(1, 1));
+    bench.publish(1, QoS::AtLeastOnce);
+    bench.lose();
+    bench.driver.disconnect(bench.now, ReasonCode::NORMAL_DISCONNECTION);
+    bench.act();
+    let reason = CloseReason::Requested(ReasonCode::NORMAL_DISCONNECTION);
+    assert_eq!(bench.ended, [(1, Err(CallError::Closed(reason.clone())))]);
+    assert_eq!(*bench.driver.state(), ConnectionState::Closed(reason));
+    assert_eq!((bench.driver.poll_timeout(), bench.connects, bench.closes), (None, 0, 0));
+}
