@@ -26,7 +26,6 @@ mod client;
 mod clock;
 mod connect;
 mod connection;
-mod error;
 mod messages;
 mod publish;
 mod shared;
@@ -43,9 +42,10 @@ pub use mqtt_session::{
     },
 };
 
+pub use mqtt_session::{ClientError as Error, ConnectError};
+
 pub use self::{
     client::Client,
-    error::{ConnectError, Error},
     messages::Messages,
     publish::{Acknowledgement, PublishBuilder},
 };

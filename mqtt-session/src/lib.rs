@@ -9,7 +9,7 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 /// The codec, so that users of a session need not name a second crate.
@@ -19,6 +19,8 @@ mod accept;
 mod address;
 mod backoff;
 mod client;
+#[cfg(feature = "std")]
+mod client_error;
 mod config;
 mod connection;
 mod driver;
@@ -37,6 +39,8 @@ pub use accept::Accept;
 pub use address::{AddressError, ServerAddress};
 pub use backoff::Backoff;
 pub use client::{Client, ClientAction, ClientState};
+#[cfg(feature = "std")]
+pub use client_error::{ClientError, ConnectError};
 pub use config::ServerConfig;
 pub use connection::remaining_expiry;
 pub use driver::ClientDriver;

@@ -27,7 +27,6 @@ mod client;
 mod clock;
 mod connect;
 mod driver;
-mod error;
 mod messages;
 mod publish;
 
@@ -43,9 +42,10 @@ pub use mqtt_session::{
     },
 };
 
+pub use mqtt_session::{ClientError as Error, ConnectError};
+
 pub use self::{
     client::Client,
-    error::{ConnectError, Error},
     messages::Messages,
     publish::{Acknowledgement, PublishBuilder},
 };

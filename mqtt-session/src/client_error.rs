@@ -1,16 +1,19 @@
-//! What can go wrong, and whose fault it is.
+//! What can go wrong for a client on a network, and whose fault it is. Shared by the adapters that have `std`.
 
-use std::{convert::Infallible, fmt, io, net::SocketAddr, sync::Arc};
+use alloc::{string::String, sync::Arc};
+use core::{convert::Infallible, fmt, net::SocketAddr};
+use std::io;
 
-use mqtt_session::{
+use mqtt_proto::{EncodeError, ReasonCode, StringError};
+
+use crate::{
     AddressError, CallError, CloseReason, CommandError, OptionsError, PublishError, ServerAddress,
-    proto::{EncodeError, ReasonCode, StringError},
 };
 
-/// Why a call failed.
+/// Why a call of a client failed. The adapters call it `Error`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum ClientError {
     /// The caller's fault: this is no address of a server.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -61,7 +64,7 @@ pub enum Error {
     Closed(CloseReason),
 }
 
-impl From<CallError> for Error {
+impl From<CallError> for ClientError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Publish(error) => Self::Publish(error),
@@ -77,14 +80,14 @@ impl From<CallError> for Error {
     }
 }
 
-impl From<EncodeError> for Error {
+impl From<EncodeError> for ClientError {
     fn from(error: EncodeError) -> Self {
         Self::Command(CommandError::Encode(error))
     }
 }
 
 /// For addresses that need no reading.
-impl From<Infallible> for Error {
+impl From<Infallible> for ClientError {
     fn from(never: Infallible) -> Self {
         match never {}
     }
@@ -98,7 +101,8 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
-    pub(crate) fn new(
+    /// For adapters: what was tried, in order, and how it failed.
+    pub fn new(
         address: ServerAddress,
         attempts: impl Into<Arc<[(Option<SocketAddr>, io::Error)]>>,
     ) -> Self {
@@ -126,9 +130,9 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {
+impl core::error::Error for ConnectError {
     /// The last attempt's.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         self.attempts.last().map(|(_, error)| error as _)
     }
 }
