@@ -6,9 +6,9 @@ use mqtt_session::ServerConfig;
 ///
 /// Memory, at most: for each connection 1 KiB, twice [`ServerConfig::max_transmit`], one packet of
 /// [`ServerConfig::max_packet_size`] on its way in and one on its way out; for each session 500
-/// bytes, [`ServerConfig::max_queued`] messages of 150 bytes and themselves, and
-/// `max_subscriptions` filters of 150 bytes, 60 for each level, and themselves; for each retained
-/// message 300 bytes and itself.
+/// bytes, its client identifier and its will, [`ServerConfig::max_queued`] messages of 150 bytes
+/// and themselves, and `max_subscriptions` filters of 150 bytes, 60 for each level, and themselves;
+/// for each retained message 300 bytes and itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokerConfig {
     /// The limits of each connection and its session.

@@ -32,3 +32,8 @@ pub use connections::ConnectionId;
 pub use mqtt_session::{self as session, ServerConfig};
 #[cfg(feature = "server")]
 pub use testing::TestBroker;
+
+/// The programs in the README are code too.
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -32,8 +32,9 @@ use crate::{Broker, BrokerAction, BrokerConfig, ConnectionId};
 /// How much is read at a time; one buffer for all connections.
 const READ_SIZE: usize = 64 * 1024;
 
-/// How often a connection is read from before the others have their turn.
+/// How often a connection is read from, or written to, before the others have their turn.
 const READS_IN_A_TURN: u32 = 4;
+const WRITES_IN_A_TURN: u32 = 4;
 
 /// How long a connection that was closed from this side is given to take what is left for it.
 const LINGER: Duration = Duration::from_secs(5);
@@ -102,7 +103,7 @@ struct Shared {
 struct Peer {
     id: ConnectionId,
     stream: TcpStream,
-    /// The socket took less than there was.
+    /// The socket took less than there was, or enough for one turn.
     blocked: Cell<bool>,
     /// The broker is done with it.
     closing: Cell<bool>,
@@ -324,6 +325,7 @@ impl Shared {
     /// Writes as much as the socket takes.
     fn write(&self, peer: &Peer) {
         let mut broker = self.broker.borrow_mut();
+        let mut writes = 0;
         while !peer.blocked.get() && !peer.broken.get() {
             let Some(transmit) = broker.transmit(peer.id) else {
                 return;
@@ -331,6 +333,13 @@ impl Shared {
             if !transmit.has_remaining() {
                 return;
             }
+            // Retained messages come for as long as they are taken; its own task goes on with them.
+            if writes == WRITES_IN_A_TURN {
+                peer.blocked.set(true);
+                peer.wake.notify_one();
+                return;
+            }
+            writes += 1;
             match peer.stream.try_write(transmit.chunk()) {
                 Ok(written) => {
                     let was_stalled = !broker.wants_input(peer.id);

@@ -331,6 +331,22 @@ fn beyond_max_connections_no_more_are_taken() {
 }
 
 #[test]
+fn no_later_connection_is_taken_for_one_that_is_gone() {
+    let mut world = World::new();
+    let now = world.now;
+    let gone = world.broker.handle_accepted(now).expect("room");
+    world.broker.handle_closed(now, gone);
+    let who = world.raw_join(connect(V5, "c"));
+    world.broker.handle_input(now, gone, b"\xe0\x00");
+    world.broker.handle_closed(now, gone);
+    world.broker.check();
+    assert_eq!(world.broker.connections(), 1);
+    assert!(world.broker.transmit(gone).is_none() && !world.broker.wants_input(gone));
+    world.send(who, b"\xc0\x00");
+    assert!(matches!(&world.packets(who)[..], [Packet::PingResp]));
+}
+
+#[test]
 fn beyond_max_subscriptions_new_filters_are_refused() {
     for (version, code) in [(V5, 0x97), (V311, 0x80)] {
         let mut world = World::with(|config| config.max_subscriptions = 2);

@@ -157,6 +157,22 @@ fn a_shared_message_avoids_a_member_that_does_not_read() {
 }
 
 #[test]
+fn a_member_that_is_online_and_busy_comes_before_one_that_is_away() {
+    let mut world = World::with_server(|config| config.max_in_flight = 1);
+    let publisher = world.join(options(V5, "publisher"));
+    let members = ["away", "busy"].map(|id| world.join(lasting(V5, id, 60)));
+    for who in members {
+        world.subscribe(who, "$share/g/t", AtLeastOnce);
+    }
+    world.cut(members[0]);
+    world.stall(members[1], true);
+    for _ in 0..3 {
+        world.publish(publisher, message("t", "x").with_qos(AtLeastOnce));
+    }
+    assert_eq!((world.queued("away"), world.queued("busy")), (Some(0), Some(3)));
+}
+
+#[test]
 fn two_groups_and_a_plain_subscription_get_a_copy_each() {
     let (mut world, publisher, subscriber) = pair();
     let options = SubscriptionOptions::new(AtLeastOnce);
@@ -442,4 +458,31 @@ fn time_that_stands_still_or_runs_back_does_no_harm() {
     world.now = later;
     world.publish(publisher, message("t", "y").with_qos(AtLeastOnce));
     assert_eq!(world.inbox(subscriber), ["t=x q1", "t=y q1"]);
+}
+
+/// Table row A29 of the decisions.
+#[test]
+fn a_shared_message_waits_for_the_member_it_was_given_to() {
+    let mut world = World::new();
+    let publisher = world.join(options(V5, "publisher"));
+    let first = world.join(lasting(V5, "first", 60));
+    world.subscribe(first, "$share/g/t", AtLeastOnce);
+    world.cut(first);
+    world.publish(publisher, message("t", "x").with_qos(AtLeastOnce));
+    let second = world.join(options(V5, "second"));
+    world.subscribe(second, "$share/g/t", AtLeastOnce);
+    assert_eq!(world.queued("first"), Some(1));
+    world.advance(60.0);
+    assert_eq!(world.queued("first"), None);
+    assert!(world.inbox(second).is_empty(), "it ended with that member's session");
+}
+
+/// Table row A41 of the decisions.
+#[test]
+fn an_identifier_may_name_a_message_and_a_request_at_the_same_time() {
+    let mut world = World::new();
+    let who = world.raw_join(Connect::new(V311, "c".try_into().expect("a client identifier")));
+    world.send(who, b"\x34\x06\x00\x01t\x00\x09x\x82\x06\x00\x09\x00\x01t\x00");
+    let packets = world.packets(who);
+    assert!(matches!(&packets[..], [Packet::PubRec(_), Packet::SubAck(_)]), "{packets:?}");
 }

@@ -223,6 +223,34 @@ fn a_large_packet_comes_through() {
 }
 
 #[test]
+fn many_retained_messages_come_through() {
+    const MANY: usize = 3000;
+    let broker = TestBroker::start();
+    let mut publisher = Peer::join(broker.addr());
+    for number in 0..MANY {
+        let mut packet = b"\x31\x80\x08\x00\x04".to_vec();
+        packet.extend(format!("{number:04}").bytes());
+        packet.resize(3 + 1024, b'x');
+        publisher.send(&packet);
+    }
+    publisher.send(b"\xc0\x00");
+    publisher.expect(b"\xd0\x00");
+    let mut reader = Peer::join(broker.addr());
+    reader.send(b"\x82\x06\x00\x01\x00\x01#\x00");
+    reader.expect(b"\x90\x03\x00\x01\x00");
+    // Others are served before this one has taken them all.
+    publisher.send(b"\xc0\x00");
+    publisher.expect(b"\xd0\x00");
+    for number in 0..MANY {
+        let packet = reader.packet();
+        assert_eq!(packet.len(), 3 + 1024);
+        assert_eq!(packet[5..9], *format!("{number:04}").as_bytes());
+    }
+    reader.send(b"\xc0\x00");
+    reader.expect(b"\xd0\x00");
+}
+
+#[test]
 fn a_client_that_never_reads_holds_up_nobody() {
     let broker = TestBroker::start();
     let mut stuck = Peer::join(broker.addr());

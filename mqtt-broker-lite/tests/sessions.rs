@@ -249,6 +249,7 @@ fn qos_0_is_not_queued_for_a_client_that_is_away() {
         world.publish(publisher, message("a", "published at QoS 0"));
         world.publish(publisher, message("b", "granted QoS 0").with_qos(AtLeastOnce));
         assert_eq!(world.queued("c"), Some(0));
+        assert_eq!(world.broker.stats().dropped_full, 0, "no queue was full");
         world.connect(who);
         assert!(world.inbox(who).is_empty());
     }

@@ -41,9 +41,6 @@ pub enum Violation {
     /// DISCONNECT raises the Session Expiry Interval from 0 (section 3.14.2.2.2).
     #[error("Session Expiry Interval was 0 and may not be raised [MQTT-3.14.2-2]")]
     SessionExpiryRaised,
-    /// A message of a QoS, or a retained one, that CONNACK ruled out.
-    #[error("a PUBLISH that this side said it does not support")]
-    NotSupported(ReasonCode),
 }
 
 impl Violation {
@@ -53,7 +50,6 @@ impl Violation {
         match self {
             Self::ReceiveMaximumExceeded => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
             Self::TopicAliasInvalid(_) => ReasonCode::TOPIC_ALIAS_INVALID,
-            Self::NotSupported(reason) => reason,
             Self::UnexpectedPacket(_)
             | Self::TopicAliasUnknown(_)
             | Self::WrongAck { .. }
