@@ -22,11 +22,11 @@ pub struct BrokerConfig {
     /// For how many seconds a session is kept after its connection; `u32::MAX`, for ever, by
     /// default. 5.0 clients are told when they asked for more.
     pub max_session_expiry: u32,
-    /// How many subscriptions one session has; 1,000 by default. Beyond it a filter is refused with
-    /// Quota exceeded.
+    /// How many subscriptions one session has; 1,000 by default. Beyond it a filter is refused
+    /// with Quota exceeded.
     pub max_subscriptions: usize,
-    /// How many levels a topic filter has; 128 by default. Beyond it a filter is refused with Quota
-    /// exceeded.
+    /// How many levels a topic filter has; 128 by default. Beyond it a filter is refused with
+    /// Quota exceeded.
     pub max_filter_levels: usize,
     /// How many messages are retained; 100,000 by default. Beyond it new topics are refused with
     /// Quota exceeded.

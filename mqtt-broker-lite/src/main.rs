@@ -18,8 +18,8 @@ use mqtt_broker_lite::{BrokerConfig, ServerConfig, server};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where to accept connections, as address:port or name:port; may be given more than once. Port
-    /// 0 takes any free port. The address that was taken is printed.
+    /// Where to accept connections, as address:port or name:port; may be given more than once.
+    /// Port 0 takes any free port. The address that was taken is printed.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:1883")]
     listen: Vec<String>,
 
@@ -80,7 +80,8 @@ struct Arguments {
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 10_000)]
     max_connections: usize,
 
-    /// How many sessions there are at the same time, connected or not; further clients are refused.
+    /// How many sessions there are at the same time, connected or not; further clients are
+    /// refused.
     #[arg(long, value_name = "SESSIONS", default_value_t = 100_000)]
     max_sessions: usize,
 

@@ -2,15 +2,17 @@
 //!
 //! # Cost
 //!
-//! One map in the order of names, byte by byte. A filter is answered by looking at names in that order and leaping
-//! over those that cannot match: a literal level leaps to where it would be, and what lies behind a level that `+`
-//! stands for is left in one leap when nothing more can come there. So the names looked at are those that match,
-//! plus a few for each *branch*: a way to fill in the `+` levels of some beginning of the filter that the store has
-//! names for. `#` and `a/#` look at their matches and at most three names more, and `a/b` at three; `+/b` looks at a few
-//! names for each first level there is. Looking at a name takes O(log n + its length), and less for neighbours.
+//! One map in the order of names, byte by byte. A filter is answered by looking at names in that
+//! order and leaping over those that cannot match: a literal level leaps to where it would be, and
+//! what lies behind a level that `+` stands for is left in one leap when nothing more can come
+//! there. So the names looked at are those that match, plus a few for each *branch*: a way to fill
+//! in the `+` levels of some beginning of the filter that the store has names for. `#` and `a/#`
+//! look at their matches and at most three names more, and `a/b` at three; `+/b` looks at a few
+//! names for each first level there is. Looking at a name takes O(log n + its length), and less for
+//! neighbours.
 //!
-//! Branches are as many as publishers please, so the work can be [sliced](Retained::slice): by names looked at, not
-//! by matches found.
+//! Branches are as many as publishers please, so the work can be [sliced](Retained::slice): by
+//! names looked at, not by matches found.
 
 #[cfg(test)]
 mod tests;
@@ -26,14 +28,15 @@ use mqtt_session::proto::{Storage, TopicFilter, TopicName};
 
 /// Retained messages, of whatever type the broker keeps them in.
 ///
-/// To retain a message without a payload is to [`remove`](Self::remove) what is there [MQTT-3.3.1-6], and that is
-/// not retained either [MQTT-3.3.1-7]; the caller sees to that, and to expiry. Names share their bytes with whoever
-/// gave them: give those of a message that was detached.
+/// To retain a message without a payload is to [`remove`](Self::remove) what is there
+/// [MQTT-3.3.1-6], and that is not retained either [MQTT-3.3.1-7]; the caller sees to that, and to
+/// expiry. Names share their bytes with whoever gave them: give those of a message that was
+/// detached.
 #[derive(Clone, Debug)]
 pub struct Retained<T>(BTreeMap<Key, T>);
 
-/// What a filter matches, in the order of names, byte by byte. Stops when there is no more, or no more to be looked
-/// at in this slice.
+/// What a filter matches, in the order of names, byte by byte. Stops when there is no more, or no
+/// more to be looked at in this slice.
 #[derive(Clone, Debug)]
 pub struct Matching<'a, T> {
     store: &'a Retained<T>,
@@ -48,7 +51,8 @@ pub struct Matching<'a, T> {
     done: bool,
 }
 
-/// Where a slice ended. What is stored or removed before the next one is seen there if its name is still ahead.
+/// Where a slice ended. What is stored or removed before the next one is seen there if its name is
+/// still ahead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(Vec<u8>);
 
@@ -90,15 +94,15 @@ impl<T> Retained<T> {
         self.0.get(name.as_bytes())
     }
 
-    /// Everything a filter matches, in the order of names. Nothing for a shared subscription: section 4.8.2 sends
-    /// none.
+    /// Everything a filter matches, in the order of names. Nothing for a shared subscription:
+    /// section 4.8.2 sends none.
     #[must_use]
     pub fn matching<'a, B: Storage>(&'a self, filter: &'a TopicFilter<B>) -> Matching<'a, T> {
         self.slice(filter, &Cursor::default(), usize::MAX)
     }
 
-    /// The part of it that is found from the cursor on by looking at so many names. The cursor for the next slice is
-    /// [`Matching::into_cursor`]; the first is the default one.
+    /// The part of it that is found from the cursor on by looking at so many names. The cursor for
+    /// the next slice is [`Matching::into_cursor`]; the first is the default one.
     #[must_use]
     pub fn slice<'a, B: Storage>(
         &'a self,
@@ -157,7 +161,8 @@ impl<'a, T> Iterator for Matching<'a, T> {
 }
 
 impl<T> Matching<'_, T> {
-    /// Where the next slice goes on, behind the last name that was taken; `None` if there is nothing more.
+    /// Where the next slice goes on, behind the last name that was taken; `None` if there is
+    /// nothing more.
     #[must_use]
     pub fn into_cursor(self) -> Option<Cursor> {
         let mut first = self.leap;
@@ -191,7 +196,8 @@ fn compare<'f>(filter: &'f [u8], name: &[u8]) -> Way<'f> {
         return Way::Leap { keep: 0, then: b"%" };
     }
     let mut start = 0;
-    // The way when nothing more can match below the last level that a `+` took: to what follows the separator there.
+    // The way when nothing more can match below the last level that a `+` took: to what follows the
+    // separator there.
     let mut leave = Way::End;
     // A wildcard is always a level of its own [MQTT-4.7.1-1] [MQTT-4.7.1-2].
     let mut runs = filter.split(|&byte| byte == b'+').peekable();

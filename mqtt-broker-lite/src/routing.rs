@@ -75,8 +75,8 @@ const NOT_FORWARDED: PropertySet = PropertySet::EMPTY
 /// One copy of a message, on its way to one subscriber.
 struct Copy<'a> {
     message: &'a Message<&'a [u8]>,
-    /// The same message with an allocation of its own, made for the first session that keeps it and
-    /// shared by the others.
+    /// The same message with an allocation of its own, made for the first session that keeps it
+    /// and shared by the others.
     kept: &'a mut Option<Message<Bytes>>,
     qos: QoS,
     retain: bool,

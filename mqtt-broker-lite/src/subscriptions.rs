@@ -1,24 +1,26 @@
 //! Who subscribed to what, and whom a message is for.
 //!
-//! Everyone who subscribed with the same filter is in one group. The group of a filter without wildcards is found
-//! by one look-up of the topic name; the others by walking a trie whose nodes are the levels of filters.
+//! Everyone who subscribed with the same filter is in one group. The group of a filter without
+//! wildcards is found by one look-up of the topic name; the others by walking a trie whose nodes
+//! are the levels of filters.
 //!
 //! # Cost
 //!
-//! With `n` the length of a filter or name in bytes: inserting, replacing and removing a subscription takes O(n),
-//! however many there are (now and then something grows). Matching takes O(n), plus O(1) for each
-//! trie node whose path matches the beginning of the name and the bytes of such a node's level, plus O(1) for each
-//! subscription that matches. No node is looked at twice, so filters such as `+/+/+` cost what they hold in memory
-//! at most. Nothing recurses. Peers cannot steer hashes into collisions unless they know the seed.
+//! With `n` the length of a filter or name in bytes: inserting, replacing and removing a
+//! subscription takes O(n), however many there are (now and then something grows). Matching takes
+//! O(n), plus O(1) for each trie node whose path matches the beginning of the name and the bytes of
+//! such a node's level, plus O(1) for each subscription that matches. No node is looked at twice,
+//! so filters such as `+/+/+` cost what they hold in memory at most. Nothing recurses. Peers cannot
+//! steer hashes into collisions unless they know the seed.
 //!
-//! A subscription takes about 140 bytes on a 64-bit machine if its filter is short, its own, and without wildcards;
-//! about 50 if others have the same filter; and 60 more for each level, but a wildcard at the end, that no other
-//! filter with wildcards or a share name begins with. A filter of 65,535 levels makes as many nodes: brokers limit
-//! levels.
+//! A subscription takes about 140 bytes on a 64-bit machine if its filter is short, its own, and
+//! without wildcards; about 50 if others have the same filter; and 60 more for each level, but a
+//! wildcard at the end, that no other filter with wildcards or a share name begins with. A filter
+//! of 65,535 levels makes as many nodes: brokers limit levels.
 //!
-//! What is freed is used again first, and returned to the allocator when the last of its kind is gone, but for four
-//! bytes per subscriber. Tables grow in parts, so a million subscriptions stop nobody for more than some
-//! milliseconds.
+//! What is freed is used again first, and returned to the allocator when the last of its kind is
+//! gone, but for four bytes per subscriber. Tables grow in parts, so a million subscriptions stop
+//! nobody for more than some milliseconds.
 
 mod hash;
 mod matches;
@@ -43,23 +45,24 @@ use self::{
     trie::{Node, Trie},
 };
 
-/// Index of a session in the broker; stable while the session lives. Indices are dense: a few bytes are kept for
-/// every number up to the highest that ever subscribed.
+/// Index of a session in the broker; stable while the session lives. Indices are dense: a few bytes
+/// are kept for every number up to the highest that ever subscribed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriberId(pub u32);
 
 /// What a session asked for with one filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subscription {
-    /// How it wants its messages. The broker lowers the QoS to what it grants before it subscribes.
+    /// How it wants its messages. The broker lowers the QoS to what it grants before it
+    /// subscribes.
     pub options: SubscriptionOptions,
     /// The Subscription Identifier; 5.0 only.
     pub identifier: Option<NonZeroU32>,
 }
 
-/// A share name and a filter, and those who share: a filter shared under two names is two groups, and so are two
-/// filters under one name. Good until the next subscription is inserted or removed; after that it may stand for
-/// another group or for none.
+/// A share name and a filter, and those who share: a filter shared under two names is two groups,
+/// and so are two filters under one name. Good until the next subscription is inserted or removed;
+/// after that it may stand for another group or for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedGroup(Id<Group>);
 
@@ -78,7 +81,8 @@ pub struct Subscriptions {
 #[derive(Debug)]
 struct Group {
     filter: TopicFilter<Bytes>,
-    /// Where the next rotation of a shared group begins, and where the ring of any group is entered.
+    /// Where the next rotation of a shared group begins, and where the ring of any group is
+    /// entered.
     start: Option<Id<Member>>,
     /// Where the filter ends in the trie, for a filter that is there.
     node: Option<Id<Node>>,
@@ -88,8 +92,8 @@ struct Group {
 }
 
 impl Subscriptions {
-    /// No subscriptions. The seed keys the hash tables: give a random one where peers are not trusted. Results do
-    /// not depend on it.
+    /// No subscriptions. The seed keys the hash tables: give a random one where peers are not
+    /// trusted. Results do not depend on it.
     #[must_use]
     pub fn new(seed: u128) -> Self {
         Self {
@@ -113,8 +117,8 @@ impl Subscriptions {
         self.len() == 0
     }
 
-    /// Subscribes, and returns what the same subscriber had asked for with the identical filter: that is replaced
-    /// [MQTT-3.8.4-3], and keeps its turn if it is shared.
+    /// Subscribes, and returns what the same subscriber had asked for with the identical filter:
+    /// that is replaced [MQTT-3.8.4-3], and keeps its turn if it is shared.
     pub fn insert<B: Storage>(
         &mut self,
         filter: &TopicFilter<B>,
@@ -147,7 +151,8 @@ impl Subscriptions {
         Some(self.members.get(member).subscription)
     }
 
-    /// Unsubscribes from exactly this filter [MQTT-3.10.4-1], and returns what was asked for with it.
+    /// Unsubscribes from exactly this filter [MQTT-3.10.4-1], and returns what was asked for with
+    /// it.
     pub fn remove<B: Storage>(
         &mut self,
         filter: &TopicFilter<B>,
@@ -177,9 +182,9 @@ impl Subscriptions {
             .map(|member| (self.groups[member.group].filter.as_ref(), member.subscription))
     }
 
-    /// Finds everyone who subscribed to messages of this name, without the publisher's own subscriptions with No
-    /// Local [MQTT-3.8.3-3]. Overlapping subscriptions of one subscriber are merged; those with No Local are left
-    /// out before that.
+    /// Finds everyone who subscribed to messages of this name, without the publisher's own
+    /// subscriptions with No Local [MQTT-3.8.3-3]. Overlapping subscriptions of one subscriber
+    /// are merged; those with No Local are left out before that.
     pub fn matches<B: Storage>(
         &self,
         name: &TopicName<B>,
@@ -231,7 +236,8 @@ impl Subscriptions {
         }
     }
 
-    /// What the members of a shared group subscribed with, `$share/` and all; `None` if the group is gone.
+    /// What the members of a shared group subscribed with, `$share/` and all; `None` if the group
+    /// is gone.
     #[must_use]
     pub fn group_filter(&self, group: SharedGroup) -> Option<TopicFilter<&[u8]>> {
         self.groups.get(group.0).map(|group| group.filter.as_ref())

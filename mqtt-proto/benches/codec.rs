@@ -1,4 +1,5 @@
-//! Wall time of the codec, with two floors under it: a copy of the bytes, and the fixed header alone.
+//! Wall time of the codec, with two floors under it: a copy of the bytes, and the fixed header
+//! alone.
 //!
 //! `cargo bench -p mqtt-proto --bench codec`
 #![allow(missing_docs)]
@@ -44,7 +45,8 @@ fn decode(criterion: &mut Criterion) {
     converted(criterion);
 }
 
-/// The other way to owned packets: borrowed ones, whose fields are sliced out of the frame afterwards.
+/// The other way to owned packets: borrowed ones, whose fields are sliced out of the frame
+/// afterwards.
 fn converted(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode_then_convert_64_packets");
     for case in cases() {

@@ -1,6 +1,6 @@
-//! Instructions per packet, counted by valgrind: the same on every machine that runs the same code. Each case runs a
-//! thousand and two thousand times; the difference is what one packet costs, with the call and the drop of what it
-//! gives.
+//! Instructions per packet, counted by valgrind: the same on every machine that runs the same code.
+//! Each case runs a thousand and two thousand times; the difference is what one packet costs, with
+//! the call and the drop of what it gives.
 //!
 //! `cargo bench -p mqtt-proto --bench instructions`
 #![allow(missing_docs)]

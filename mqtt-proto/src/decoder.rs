@@ -7,9 +7,10 @@ use crate::{
 
 /// Reads the packets of one side of one connection, borrowed or owned, by one and the same code.
 ///
-/// It keeps no bytes: the caller's buffer is the only one. It knows whose packets it reads, because some packets,
-/// reason codes and properties are legal from one side only, and it learns the version from CONNECT where it was
-/// not told. Its first error is its last word: after it there is no packet boundary to trust.
+/// It keeps no bytes: the caller's buffer is the only one. It knows whose packets it reads, because
+/// some packets, reason codes and properties are legal from one side only, and it learns the
+/// version from CONNECT where it was not told. Its first error is its last word: after it there is
+/// no packet boundary to trust.
 ///
 /// Work is linear in the bytes of a packet, and nothing is allocated for them.
 ///
@@ -42,7 +43,8 @@ impl Decoder {
         Self::with(sender, Some(version))
     }
 
-    /// For the packets of a client whose first must be a CONNECT, which decides the version [MQTT-3.1.0-1].
+    /// For the packets of a client whose first must be a CONNECT, which decides the version
+    /// [MQTT-3.1.0-1].
     #[must_use]
     pub const fn awaiting_connect() -> Self {
         Self::with(Role::Client, None)
@@ -53,8 +55,8 @@ impl Decoder {
         Self { sender, version, legal, max_packet_size: MAX_PACKET_SIZE, failed: None }
     }
 
-    /// Refuses packets of more than `limit` bytes, fixed header included, as soon as their length is known. Without
-    /// it the limit is that of the standard, [`MAX_PACKET_SIZE`], 256 MiB.
+    /// Refuses packets of more than `limit` bytes, fixed header included, as soon as their length
+    /// is known. Without it the limit is that of the standard, [`MAX_PACKET_SIZE`], 256 MiB.
     #[must_use]
     pub const fn with_max_packet_size(mut self, limit: u32) -> Self {
         self.set_max_packet_size(limit);
@@ -72,8 +74,9 @@ impl Decoder {
         self.version
     }
 
-    /// The fixed header at the start of `src`. What type, flags and length show to be wrong is refused as soon as they
-    /// are there, and for the same reason however few bytes come at a time.
+    /// The fixed header at the start of `src`. What type, flags and length show to be wrong is
+    /// refused as soon as they are there, and for the same reason however few bytes come at a
+    /// time.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -84,7 +87,8 @@ impl Decoder {
     /// The packet at the start of `src` and its size in bytes, borrowed: nothing is allocated.
     ///
     /// # Errors
-    /// [`DecodeError`] if the bytes are not a packet that this side may send now, and the same one ever after.
+    /// [`DecodeError`] if the bytes are not a packet that this side may send now, and the same one
+    /// ever after.
     #[inline]
     pub fn decode<'a>(
         &mut self,
@@ -101,8 +105,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the packet at the start of `src` out of it. The packet shares the buffer; what is kept for long should be
-    /// copied out of it, see [`Message::detach`](crate::Message::detach).
+    /// Takes the packet at the start of `src` out of it. The packet shares the buffer; what is kept
+    /// for long should be copied out of it, see [`Message::detach`](crate::Message::detach).
     ///
     /// # Errors
     /// As [`decode`](Self::decode).

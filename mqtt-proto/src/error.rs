@@ -4,9 +4,9 @@ use crate::{PacketType, PropertyId, ProtocolVersion, ReasonCode};
 
 /// Why bytes from a peer are not a packet. Always the peer's fault, never the caller's.
 ///
-/// Small and `Copy`. After one of these a byte stream has no packet boundary left to trust: the connection ends,
-/// with [`reason_code`](Self::reason_code) in a DISCONNECT or CONNACK where the version has it
-/// (5.0 section 4.13.1, 3.1.1 section 4.8).
+/// Small and `Copy`. After one of these a byte stream has no packet boundary left to trust: the
+/// connection ends, with [`reason_code`](Self::reason_code) in a DISCONNECT or CONNACK where the
+/// version has it (5.0 section 4.13.1, 3.1.1 section 4.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{kind} (byte {offset} of the packet)")]
 pub struct DecodeError {
@@ -33,15 +33,16 @@ impl DecodeError {
 
     /// What to put on the wire, from section 4.13 and the rules that name a code of their own.
     ///
-    /// A client may not send every one of these in DISCONNECT; [`ReasonCode::for_disconnect`] narrows it.
+    /// A client may not send every one of these in DISCONNECT; [`ReasonCode::for_disconnect`]
+    /// narrows it.
     #[must_use]
     pub const fn reason_code(self) -> ReasonCode {
         self.kind.reason_code()
     }
 }
 
-/// The rule that malformed bytes broke. The text names the statement of MQTT 5.0, or of 3.1.1 where only that
-/// version has it.
+/// The rule that malformed bytes broke. The text names the statement of MQTT 5.0, or of 3.1.1 where
+/// only that version has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {

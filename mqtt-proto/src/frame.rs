@@ -13,7 +13,8 @@ use crate::{
 pub enum Status<T> {
     /// All of it was there.
     Ready(T),
-    /// At least this many more bytes are needed: a lower bound until the fixed header is complete, exact after.
+    /// At least this many more bytes are needed: a lower bound until the fixed header is complete,
+    /// exact after.
     NeedMore(NonZeroU32),
 }
 
@@ -153,12 +154,13 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads the fixed header at the start of `src`. What can be refused is refused here, at the first byte or as
-    /// soon as the length is known, before anything is buffered: reserved types and flags, and packets of more than
-    /// `max_packet_size` bytes in all.
+    /// Reads the fixed header at the start of `src`. What can be refused is refused here, at the
+    /// first byte or as soon as the length is known, before anything is buffered: reserved
+    /// types and flags, and packets of more than `max_packet_size` bytes in all.
     ///
     /// # Errors
-    /// [`DecodeError`] for a reserved type, wrong flags, a length of more than four bytes, a packet too large.
+    /// [`DecodeError`] for a reserved type, wrong flags, a length of more than four bytes, a packet
+    /// too large.
     #[inline(always)]
     pub fn parse(src: &[u8], max_packet_size: u32) -> Result<Status<Self>, DecodeError> {
         let Some((&first, rest)) = src.split_first() else {

@@ -1,7 +1,8 @@
-//! The laws that hold for any bytes at all: bodies of the fuzz targets, outside of semantic versioning.
+//! The laws that hold for any bytes at all: bodies of the fuzz targets, outside of semantic
+//! versioning.
 //!
-//! `fuzz/fuzz_targets` has one line for each; `cargo test` replays what is in `fuzz/corpus`. A law that does not hold is
-//! a panic.
+//! `fuzz/fuzz_targets` has one line for each; `cargo test` replays what is in `fuzz/corpus`. A law
+//! that does not hold is a panic.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -75,8 +76,8 @@ fn encode(packet: &PacketRef<'_>, version: ProtocolVersion) -> Result<Vec<u8>, E
     Ok(bytes)
 }
 
-/// A stream: the first byte says whose and of which version, the second in how large pieces it comes. Packets, and the
-/// error at the end if there is one, are the same as if it came in one.
+/// A stream: the first byte says whose and of which version, the second in how large pieces it
+/// comes. Packets, and the error at the end if there is one, are the same as if it came in one.
 pub fn stream(data: &[u8]) {
     let [options, chunk, data @ ..] = data else { return };
     let version = VERSIONS[usize::from(options & 1)];

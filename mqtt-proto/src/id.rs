@@ -2,8 +2,8 @@
 
 use core::{fmt, num::NonZeroU16};
 
-/// Names a PUBLISH of QoS 1 or 2, a SUBSCRIBE or an UNSUBSCRIBE until its exchange ends: 1 to 65,535
-/// [MQTT-2.2.1-3]. Each direction of a session has its own space.
+/// Names a PUBLISH of QoS 1 or 2, a SUBSCRIBE or an UNSUBSCRIBE until its exchange ends: 1 to
+/// 65,535 [MQTT-2.2.1-3]. Each direction of a session has its own space.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketId(NonZeroU16);
 

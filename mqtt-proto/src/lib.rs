@@ -1,12 +1,13 @@
 //! MQTT 3.1.1 and 5.0 packets: bytes to values and back, and nothing else.
 //!
-//! No input or output, no clock, no thread, no unsafe code. A [`Decoder`] reads packets that borrow from the bytes they
-//! came in ([`PacketRef`]) or share them (`Packet<Bytes>`), by the same code. [`Packet::encode`] writes them. One set of
-//! packets serves both versions: 3.1.1 is 5.0 with empty property lists and fewer reason codes.
+//! No input or output, no clock, no thread, no unsafe code. A [`Decoder`] reads packets that borrow
+//! from the bytes they came in ([`PacketRef`]) or share them (`Packet<Bytes>`), by the same code.
+//! [`Packet::encode`] writes them. One set of packets serves both versions: 3.1.1 is 5.0 with empty
+//! property lists and fewer reason codes.
 //!
-//! Every value is checked when it is made, and relied on from then on: a [`TopicName`] has no wildcard, a [`PacketId`] is
-//! not 0, a [`Properties`] list holds what it may. Bytes from a peer never panic, never loop, and never make this crate
-//! allocate.
+//! Every value is checked when it is made, and relied on from then on: a [`TopicName`] has no
+//! wildcard, a [`PacketId`] is not 0, a [`Properties`] list holds what it may. Bytes from a peer
+//! never panic, never loop, and never make this crate allocate.
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -26,8 +27,9 @@
 //!
 //! # Features
 //!
-//! * `bytes` (default): owned packets, and encoding into any `BufMut`; needs an allocator. Without it the borrowed decoder
-//!   and the slice encoder remain, and the crate needs neither `std` nor `alloc`.
+//! * `bytes` (default): owned packets, and encoding into any `BufMut`; needs an allocator. Without
+//!   it the borrowed decoder and the slice encoder remain, and the crate needs neither `std` nor
+//!   `alloc`.
 
 #![no_std]
 

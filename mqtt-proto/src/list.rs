@@ -1,5 +1,5 @@
-//! The lists in the payloads of SUBSCRIBE, UNSUBSCRIBE, SUBACK and UNSUBACK: checked once, kept as they are on the wire,
-//! never empty.
+//! The lists in the payloads of SUBSCRIBE, UNSUBSCRIBE, SUBACK and UNSUBACK: checked once, kept as
+//! they are on the wire, never empty.
 
 use core::fmt;
 

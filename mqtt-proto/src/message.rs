@@ -1,8 +1,9 @@
 //! What is said, how hard it is delivered, and one delivery of it.
 //!
-//! A [`Message`] is what is said: topic, payload, properties. A [`Publication`] is a message with the QoS and RETAIN flag
-//! it is published with: what an application hands in, what a will is, what a server retains. A
-//! [`Publish`](crate::Publish) is a publication on its way over one connection. Each adds one thing.
+//! A [`Message`] is what is said: topic, payload, properties. A [`Publication`] is a message with
+//! the QoS and RETAIN flag it is published with: what an application hands in, what a will is, what
+//! a server retains. A [`Publish`](crate::Publish) is a publication on its way over one connection.
+//! Each adds one thing.
 
 use crate::{Properties, QoS, Storage, TopicName};
 
@@ -73,8 +74,9 @@ mod owned {
     impl<B: Storage> Message<B> {
         /// A copy in one allocation of exactly its size.
         ///
-        /// A decoded message is a view into the buffer it was read from, and keeps all of that buffer alive. What is
-        /// kept for long (retained, queued, awaiting an acknowledgement) is detached first.
+        /// A decoded message is a view into the buffer it was read from, and keeps all of that
+        /// buffer alive. What is kept for long (retained, queued, awaiting an
+        /// acknowledgement) is detached first.
         #[must_use]
         pub fn detach(&self) -> Message<Bytes> {
             let fields = [self.topic.as_bytes(), self.properties.as_bytes(), self.payload.as_ref()];
@@ -99,7 +101,8 @@ mod owned {
     }
 
     impl Publication<Bytes> {
-        /// A publication with QoS 0, not retained and without properties; the methods below change that.
+        /// A publication with QoS 0, not retained and without properties; the methods below change
+        /// that.
         ///
         /// ```
         /// # use mqtt_proto::{Publication, QoS, TopicName};

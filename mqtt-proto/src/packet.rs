@@ -62,8 +62,8 @@ macro_rules! dispatch {
     }};
 }
 
-/// A Control Packet of either version. `B` is where its text and bytes live: [`PacketRef`] borrows them from the
-/// buffer they were read from, `Packet<Bytes>` shares that buffer.
+/// A Control Packet of either version. `B` is where its text and bytes live: [`PacketRef`] borrows
+/// them from the buffer they were read from, `Packet<Bytes>` shares that buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Packet<B: Storage> {
@@ -130,8 +130,9 @@ impl<B: Storage> Packet<B> {
         }
     }
 
-    /// Reads what follows the fixed header of any packet but CONNECT, and hands it to `ready`. Every move of a packet is a
-    /// copy of a hundred bytes and more, so those that come often are made where they are wanted.
+    /// Reads what follows the fixed header of any packet but CONNECT, and hands it to `ready`.
+    /// Every move of a packet is a copy of a hundred bytes and more, so those that come often
+    /// are made where they are wanted.
     #[inline]
     pub(crate) fn decode_body<T>(
         header: FrameHeader,
@@ -176,10 +177,12 @@ impl<B: Storage> Packet<B> {
         dispatch!(self, body => body.encoded_len(version))
     }
 
-    /// Appends the packet to `dst`, which must have room for [`encoded_len`](Self::encoded_len) bytes or grow.
+    /// Appends the packet to `dst`, which must have room for [`encoded_len`](Self::encoded_len)
+    /// bytes or grow.
     ///
     /// # Errors
-    /// [`EncodeError`] if the packet says what this version cannot, or what no packet may; nothing is written then.
+    /// [`EncodeError`] if the packet says what this version cannot, or what no packet may; nothing
+    /// is written then.
     #[cfg(feature = "bytes")]
     pub fn encode(
         &self,

@@ -1,8 +1,8 @@
 //! The 27 properties of MQTT 5.0 (section 2.2.2): one table, from which everything else follows.
 //!
-//! A property list stays what it is on the wire, one slice in the order it came, checked once and walked again on
-//! demand. Nothing is allocated for it, and forwarding it is a copy, which is what [MQTT-3.3.2-17] and
-//! [MQTT-3.3.2-18] ask for.
+//! A property list stays what it is on the wire, one slice in the order it came, checked once and
+//! walked again on demand. Nothing is allocated for it, and forwarding it is a copy, which is what
+//! [MQTT-3.3.2-17] and [MQTT-3.3.2-18] ask for.
 
 #[cfg(feature = "bytes")]
 mod builder;
@@ -234,7 +234,8 @@ pub struct PropertySet(u64);
 impl PropertySet {
     /// No property.
     pub const EMPTY: Self = Self(0);
-    /// Set beside the property's own bit when a Subscription Identifier occurs again: legal in PUBLISH only.
+    /// Set beside the property's own bit when a Subscription Identifier occurs again: legal in
+    /// PUBLISH only.
     const MANY_SUBSCRIPTION_IDENTIFIERS: u64 = 1 << 63;
 
     /// With this one.
@@ -274,8 +275,9 @@ impl fmt::Debug for PropertySet {
 
 /// A property list, checked once: its bytes on the wire, without the length before them.
 ///
-/// Made by the decoder, by [`Properties::new`] or by [`PropertiesBuilder`]. The order of the list is kept. The getters walk the
-/// list, after a look at a bit set: an absent property costs one instruction.
+/// Made by the decoder, by [`Properties::new`] or by [`PropertiesBuilder`]. The order of the list
+/// is kept. The getters walk the list, after a look at a bit set: an absent property costs one
+/// instruction.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Properties<B> {
     block: B,
@@ -334,7 +336,8 @@ impl<B: Storage> Properties<B> {
     /// Checks a list as it is on the wire, without its length.
     ///
     /// # Errors
-    /// What is wrong with it: an identifier unknown or not allowed here, a property twice, an illegal value.
+    /// What is wrong with it: an identifier unknown or not allowed here, a property twice, an
+    /// illegal value.
     pub fn from_wire(block: B, owner: PropertyOwner) -> Result<Self, DecodeErrorKind> {
         if block.as_ref().len() > wire::MAX_VARINT as usize {
             return Err(DecodeErrorKind::VarIntTooLong);

@@ -1,14 +1,15 @@
-//! Reason codes (section 2.4): one table says what each is called and who may send it in which packet.
+//! Reason codes (section 2.4): one table says what each is called and who may send it in which
+//! packet.
 
 use core::fmt;
 
 use crate::{PacketType, ProtocolVersion, QoS, Role};
 
-/// The outcome of an operation, one byte in most acknowledgements, in DISCONNECT and in AUTH. Below 0x80 it is a
-/// success, from there on a failure.
+/// The outcome of an operation, one byte in most acknowledgements, in DISCONNECT and in AUTH. Below
+/// 0x80 it is a success, from there on a failure.
 ///
-/// 3.1.1 knows return codes in CONNACK (0 to 5) and SUBACK (0x80) only; they are read as the 5.0 code of the same
-/// meaning and written back as the number of 3.1.1.
+/// 3.1.1 knows return codes in CONNACK (0 to 5) and SUBACK (0x80) only; they are read as the 5.0
+/// code of the same meaning and written back as the number of 3.1.1.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReasonCode(u8);
 
@@ -117,7 +118,8 @@ impl ReasonCode {
         LEGAL[sender as usize][self.0 as usize] & packet.bit() != 0
     }
 
-    /// The code itself where `sender` may put it into a DISCONNECT, and the nearest general one where not.
+    /// The code itself where `sender` may put it into a DISCONNECT, and the nearest general one
+    /// where not.
     #[must_use]
     pub fn for_disconnect(self, sender: Role) -> Self {
         match self {
@@ -167,8 +169,8 @@ impl ReasonCode {
         }
     }
 
-    /// The code that comes nearest in the given version: every code in 5.0, and for a 3.1.1 CONNACK or SUBACK the
-    /// one of its few that a client will understand.
+    /// The code that comes nearest in the given version: every code in 5.0, and for a 3.1.1 CONNACK
+    /// or SUBACK the one of its few that a client will understand.
     #[must_use]
     pub const fn nearest_in(self, version: ProtocolVersion, packet: PacketType) -> Self {
         match (version, packet) {

@@ -2,8 +2,9 @@
 
 use core::fmt::Debug;
 
-/// Holds the bytes of a packet's variable-length fields: `&[u8]` for borrowed packets, [`bytes::Bytes`] for owned
-/// ones. Sealed: the decoder relies on `slice` being free of side effects and of allocation.
+/// Holds the bytes of a packet's variable-length fields: `&[u8]` for borrowed packets,
+/// [`bytes::Bytes`] for owned ones. Sealed: the decoder relies on `slice` being free of side
+/// effects and of allocation.
 pub trait Storage: AsRef<[u8]> + Clone + Debug + Default + Eq + sealed::Sealed {
     /// The part of `self` from `start` up to `end`, without copying.
     #[doc(hidden)]

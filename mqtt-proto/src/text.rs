@@ -4,7 +4,8 @@ use core::fmt;
 
 use crate::{DecodeErrorKind, Storage};
 
-/// A string as MQTT knows it: well-formed UTF-8 without U+0000, at most 65,535 bytes, in the bytes of its packet.
+/// A string as MQTT knows it: well-formed UTF-8 without U+0000, at most 65,535 bytes, in the bytes
+/// of its packet.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Str<B>(B);
 
@@ -29,7 +30,8 @@ impl<B: Storage> Str<B> {
         self.0.as_ref()
     }
 
-    /// The text. Costs one more UTF-8 check (no unsafe code here); compare bytes where speed matters.
+    /// The text. Costs one more UTF-8 check (no unsafe code here); compare bytes where speed
+    /// matters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         utf8(self.0.as_ref())
@@ -157,7 +159,8 @@ pub(crate) fn utf8(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).expect("checked when the value was made")
 }
 
-/// Well-formed and free of U+0000. ASCII is checked eight bytes at a time; anything else goes through `std`'s check.
+/// Well-formed and free of U+0000. ASCII is checked eight bytes at a time; anything else goes
+/// through `std`'s check.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), StringError> {
     if all_words(bytes, plain_word, |byte| byte.wrapping_sub(1) < 0x7f) {
@@ -206,7 +209,8 @@ fn all_words(bytes: &[u8], word_ok: fn(u64) -> bool, byte_ok: impl Fn(u8) -> boo
         && word_ok(u64::from_le_bytes(*last))
 }
 
-/// No byte is 0 or above 0x7F. May refuse a word that is fine after a zero byte: the slow path decides.
+/// No byte is 0 or above 0x7F. May refuse a word that is fine after a zero byte: the slow path
+/// decides.
 #[inline]
 const fn plain_word(word: u64) -> bool {
     (word | word.wrapping_sub(LOW)) & HIGH == 0

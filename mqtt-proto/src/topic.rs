@@ -1,4 +1,5 @@
-//! Topic names, topic filters, shared subscriptions, and which filter matches which name (sections 4.7 and 4.8).
+//! Topic names, topic filters, shared subscriptions, and which filter matches which name (sections
+//! 4.7 and 4.8).
 
 use core::fmt;
 
@@ -12,8 +13,8 @@ const SHARE_PREFIX: &[u8] = b"$share/";
 
 /// Where a message is published: 1 to 65,535 bytes of UTF-8, levels divided by `/`, no wildcards.
 ///
-/// Only the decoder makes an empty one: in a 5.0 PUBLISH whose Topic Alias stands for the name. Sessions resolve it
-/// before anyone else sees the message.
+/// Only the decoder makes an empty one: in a 5.0 PUBLISH whose Topic Alias stands for the name.
+/// Sessions resolve it before anyone else sees the message.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName<B>(B);
 
@@ -72,13 +73,14 @@ impl<B: Storage> TopicName<B> {
     }
 }
 
-/// Which topic names a subscription is for: 1 to 65,535 bytes of UTF-8, where `+` stands for one level and a last `#` for any
-/// number of them.
+/// Which topic names a subscription is for: 1 to 65,535 bytes of UTF-8, where `+` stands for one
+/// level and a last `#` for any number of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter<B>(B);
 
 impl<B: Storage> TopicFilter<B> {
-    /// Checks the filter once, by the rules of 5.0: what begins with `$share/` must be a shared subscription.
+    /// Checks the filter once, by the rules of 5.0: what begins with `$share/` must be a shared
+    /// subscription.
     ///
     /// # Errors
     /// [`StringError`]: empty, a misplaced wildcard, a malformed share, U+0000, not UTF-8, or too long.
@@ -117,8 +119,8 @@ impl<B: Storage> TopicFilter<B> {
         self.0.as_ref().iter().any(|&byte| byte == b'+' || byte == b'#')
     }
 
-    /// Whether a message of this name is for this filter; a shared subscription matches by the filter behind its
-    /// share name.
+    /// Whether a message of this name is for this filter; a shared subscription matches by the
+    /// filter behind its share name.
     #[must_use]
     pub fn matches<C: Storage>(&self, name: &TopicName<C>) -> bool {
         match self.shared() {
@@ -208,8 +210,8 @@ fn split_share(filter: &[u8]) -> Option<SharedFilter<'_>> {
     (plain && !name.is_empty() && !filter.is_empty()).then_some(SharedFilter { name, filter })
 }
 
-/// Whether a filter without `$share/` matches a name, both well-formed. A name that begins with `$` is matched only by
-/// a filter that names its first level [MQTT-4.7.2-1].
+/// Whether a filter without `$share/` matches a name, both well-formed. A name that begins with `$`
+/// is matched only by a filter that names its first level [MQTT-4.7.2-1].
 fn matches(filter: &[u8], name: &[u8]) -> bool {
     if name.first() == Some(&b'$') && matches!(filter.first(), Some(b'+' | b'#')) {
         return false;

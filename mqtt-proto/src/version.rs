@@ -4,8 +4,8 @@ use core::fmt;
 
 /// The protocol version of a network connection, fixed by its CONNECT.
 ///
-/// One packet set serves both: 3.1.1 is 5.0 with empty property lists and fewer reason codes, so the version is
-/// an argument of the codec and not a second set of types.
+/// One packet set serves both: 3.1.1 is 5.0 with empty property lists and fewer reason codes, so
+/// the version is an argument of the codec and not a second set of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProtocolVersion {
     /// MQTT 3.1.1, protocol level 4.
@@ -44,8 +44,8 @@ impl fmt::Display for ProtocolVersion {
     }
 }
 
-/// The two ends of a connection. A decoder is told whose packets it reads, because some packets, reason codes and
-/// properties are legal from one side only.
+/// The two ends of a connection. A decoder is told whose packets it reads, because some packets,
+/// reason codes and properties are legal from one side only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// The side that opened the connection and sent CONNECT.

@@ -73,7 +73,8 @@ fn parse_long_varint(bytes: &[u8]) -> VarInt {
     if bytes.len() < 4 { VarInt::Incomplete } else { VarInt::TooLong }
 }
 
-/// Reads fields from bytes, front to back. A failed read leaves the position at the field that failed.
+/// Reads fields from bytes, front to back. A failed read leaves the position at the field that
+/// failed.
 #[derive(Clone)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -323,8 +324,8 @@ pub(crate) trait Put {
     }
 }
 
-/// A fixed header and the number that comes first in most bodies. Most packets are short, and then all of it is one
-/// write of a size that the compiler knows.
+/// A fixed header and the number that comes first in most bodies. Most packets are short, and then
+/// all of it is one write of a size that the compiler knows.
 #[inline(always)]
 pub(crate) fn put_header_and_u16(first: u8, remaining: u32, number: u16, out: &mut impl Put) {
     let [high, low] = number.to_be_bytes();

@@ -1,4 +1,5 @@
-//! What a decoder knows beside the bytes: whose packets it reads, of which version and of what size.
+//! What a decoder knows beside the bytes: whose packets it reads, of which version and of what
+//! size.
 #![cfg(feature = "bytes")]
 
 use bytes::BytesMut;

@@ -1,4 +1,5 @@
-//! Which property belongs where, how often and with which values, against `data/properties-5.0.tsv`.
+//! Which property belongs where, how often and with which values, against
+//! `data/properties-5.0.tsv`.
 #![cfg(feature = "bytes")]
 
 mod common;

@@ -1,4 +1,5 @@
-//! Which reason code is legal where, against `data/reason-codes-5.0.tsv` and section 3.2.2.3 and 3.9.3 of 3.1.1.
+//! Which reason code is legal where, against `data/reason-codes-5.0.tsv` and section 3.2.2.3 and
+//! 3.9.3 of 3.1.1.
 #![cfg(feature = "bytes")]
 
 mod common;

@@ -1,4 +1,5 @@
-//! Topic names and filters against a second reading of sections 4.7 and 4.8, over every short text there is.
+//! Topic names and filters against a second reading of sections 4.7 and 4.8, over every short text
+//! there is.
 #![cfg(feature = "bytes")]
 
 use mqtt_proto::{StringError, TopicFilter, TopicName};

@@ -1,4 +1,5 @@
-//! Packets as hexadecimal text and what they mean: `data/wellformed.tsv`, `data/malformed.tsv`, `data/contested.tsv`.
+//! Packets as hexadecimal text and what they mean: `data/wellformed.tsv`, `data/malformed.tsv`,
+//! `data/contested.tsv`.
 #![cfg(feature = "bytes")]
 
 mod common;

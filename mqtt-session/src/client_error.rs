@@ -1,4 +1,5 @@
-//! What can go wrong for a client on a network, and whose fault it is. Shared by the adapters that have `std`.
+//! What can go wrong for a client on a network, and whose fault it is. Shared by the adapters that
+//! have `std`.
 
 use alloc::{string::String, sync::Arc};
 use core::{convert::Infallible, fmt, net::SocketAddr};

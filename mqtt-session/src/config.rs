@@ -14,8 +14,8 @@ pub struct ServerConfig {
     /// The largest packet that is read, in bytes; 1 MiB by default. 5.0 clients are told.
     pub max_packet_size: u32,
     /// How many messages of QoS 1 and 2 a client may send before one is acknowledged; 1,024 by
-    /// default, never 0. Costs nothing but identifiers, at most 10 KiB for each client. 5.0 clients
-    /// are told.
+    /// default, never 0. Costs nothing but identifiers, at most 10 KiB for each client. 5.0
+    /// clients are told.
     pub receive_maximum: u16,
     /// How many topic aliases a client may use; 16 by default. Each costs its topic name. 5.0
     /// clients are told.

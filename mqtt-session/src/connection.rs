@@ -30,13 +30,13 @@ pub(crate) struct Connection {
     /// The server's Maximum QoS and Retain Available; a client rules nothing out.
     pub(crate) peer_maximum_qos: QoS,
     pub(crate) peer_retain_available: bool,
-    /// What waits for a peer that does not read: QoS 0 is refused above it, QoS 1 and 2 wait in the
-    /// session.
+    /// What waits for a peer that does not read: QoS 0 is refused above it, QoS 1 and 2 wait in
+    /// the session.
     transmit_limit: usize,
     /// By how much the last message passed it.
     excess: usize,
-    /// How many PUBLISH of QoS 1 and 2 this side takes at a time, and those it has not answered for
-    /// good.
+    /// How many PUBLISH of QoS 1 and 2 this side takes at a time, and those it has not answered
+    /// for good.
     receive_maximum: u16,
     unanswered: PacketIdSet,
     aliases: Aliases,

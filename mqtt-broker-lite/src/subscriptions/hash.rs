@@ -1,11 +1,12 @@
-//! The keyed hash of everything that is looked up here. No order depends on it: tables are looked up, never iterated.
+//! The keyed hash of everything that is looked up here. No order depends on it: tables are looked
+//! up, never iterated.
 
 use core::fmt;
 
 use siphasher::sip::SipHasher13;
 
-/// SipHash-1-3 under a key that peers do not know, so that those who choose filters and names cannot choose
-/// collisions.
+/// SipHash-1-3 under a key that peers do not know, so that those who choose filters and names
+/// cannot choose collisions.
 #[derive(Clone)]
 pub(super) struct Seed {
     hasher: SipHasher13,
@@ -35,8 +36,8 @@ impl Seed {
     }
 }
 
-/// The hash of a level below a node. The level's hash is secret, so spreading the parent over it is enough; and a
-/// walk hashes each level of a name once, however many nodes it looks at.
+/// The hash of a level below a node. The level's hash is secret, so spreading the parent over it is
+/// enough; and a walk hashes each level of a name once, however many nodes it looks at.
 pub(super) const fn edge(level: u64, parent: u32) -> u64 {
     let mixed = (level ^ parent as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 32

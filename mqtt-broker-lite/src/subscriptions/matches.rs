@@ -7,8 +7,9 @@ use mqtt_session::proto::QoS;
 
 use super::{Group, SharedGroup, SubscriberId, members::Member, slab::Id, trie::Walk};
 
-/// Whom a message is for. Made once and filled by [`Subscriptions::matches`](super::Subscriptions::matches) for each
-/// message; allocates only to grow beyond the largest result so far.
+/// Whom a message is for. Made once and filled by
+/// [`Subscriptions::matches`](super::Subscriptions::matches) for each message; allocates only to
+/// grow beyond the largest result so far.
 #[derive(Debug, Default)]
 pub struct Matches {
     merged: Vec<Merged>,
@@ -27,12 +28,13 @@ pub struct Matches {
 pub struct Match<'a> {
     /// Who gets it.
     pub subscriber: SubscriberId,
-    /// The highest QoS among the subscriptions [MQTT-3.3.4-2]; the copy has this or the QoS of the message,
-    /// whichever is lower.
+    /// The highest QoS among the subscriptions [MQTT-3.3.4-2]; the copy has this or the QoS of the
+    /// message, whichever is lower.
     pub qos: QoS,
     /// Whether any of the subscriptions asked to keep the RETAIN flag as it was published.
     pub retain_as_published: bool,
-    /// The Subscription Identifiers of all of them [MQTT-3.3.4-3], twice what is there twice, in no particular order.
+    /// The Subscription Identifiers of all of them [MQTT-3.3.4-3], twice what is there twice, in
+    /// no particular order.
     pub identifiers: Identifiers<'a>,
 }
 
@@ -66,7 +68,8 @@ impl Matches {
         Self::default()
     }
 
-    /// Those who get a copy each for their subscriptions without a share name, every subscriber once.
+    /// Those who get a copy each for their subscriptions without a share name, every subscriber
+    /// once.
     pub fn subscribers(&self) -> impl ExactSizeIterator<Item = Match<'_>> {
         self.merged.iter().map(|merged| Match {
             subscriber: merged.subscriber,
@@ -76,7 +79,8 @@ impl Matches {
         })
     }
 
-    /// The shared subscriptions of which one member each gets a copy [MQTT-4.8.2-4], besides the subscribers above.
+    /// The shared subscriptions of which one member each gets a copy [MQTT-4.8.2-4], besides the
+    /// subscribers above.
     #[must_use]
     pub fn shared(&self) -> &[SharedGroup] {
         &self.shared
@@ -88,8 +92,8 @@ impl Matches {
         self.merged.is_empty() && self.shared.is_empty()
     }
 
-    /// How many nodes of the trie were looked at, besides the one look-up of the name: what it cost to find the
-    /// filters.
+    /// How many nodes of the trie were looked at, besides the one look-up of the name: what it cost
+    /// to find the filters.
     #[must_use]
     pub const fn visited(&self) -> usize {
         self.visited
@@ -115,8 +119,8 @@ impl Matches {
         self.visited = visited;
     }
 
-    /// Makes one match per subscriber, who may be among the members more than once if they are `overlapping`, and
-    /// whose index is below `subscribers`.
+    /// Makes one match per subscriber, who may be among the members more than once if they are
+    /// `overlapping`, and whose index is below `subscribers`.
     pub(super) fn merge<'a>(
         &mut self,
         overlapping: bool,

@@ -1,8 +1,8 @@
 //! Every subscription, on two rings: that of its group and that of its subscriber.
 //!
-//! Rings because a group turns: where it is entered is where its rotation goes on, and who joins comes last from
-//! there. Joining, leaving and finding cost the same whether a group or a subscriber has one subscription or a
-//! million.
+//! Rings because a group turns: where it is entered is where its rotation goes on, and who joins
+//! comes last from there. Joining, leaving and finding cost the same whether a group or a
+//! subscriber has one subscription or a million.
 
 use alloc::vec::Vec;
 

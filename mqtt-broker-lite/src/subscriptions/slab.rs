@@ -1,4 +1,5 @@
-//! Values at small numbers that stay theirs: what a tree of boxes would be, without its recursion on drop.
+//! Values at small numbers that stay theirs: what a tree of boxes would be, without its recursion
+//! on drop.
 
 use alloc::vec::Vec;
 use core::{
@@ -11,7 +12,8 @@ use core::{
 /// Where a `T` is in its [`Slab`]. An `Option` of it is no larger.
 pub(super) struct Id<T>(NonZeroU32, PhantomData<fn() -> T>);
 
-/// Up to 2^32 - 1 values. A freed slot is the next to be used; the memory is returned when the last value goes.
+/// Up to 2^32 - 1 values. A freed slot is the next to be used; the memory is returned when the last
+/// value goes.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
     slots: Vec<Slot<T>>,

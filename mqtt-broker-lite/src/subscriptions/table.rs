@@ -6,8 +6,8 @@ use hashbrown::HashTable;
 
 use super::slab::Id;
 
-/// Finds values by their hash; looked up, never iterated. In parts, because a table that grows moves everything at
-/// once: a part of a million entries does that within milliseconds.
+/// Finds values by their hash; looked up, never iterated. In parts, because a table that grows
+/// moves everything at once: a part of a million entries does that within milliseconds.
 #[derive(Debug)]
 pub(super) struct Table<T>(Vec<HashTable<Id<T>>>);
 

@@ -60,7 +60,8 @@ enum Op {
     Insert(String, SubscriberId, Subscription),
     Remove(String, SubscriberId),
     RemoveSubscriber(SubscriberId),
-    /// Publishes; the member at this place in the rotation of every shared group that matches is chosen.
+    /// Publishes; the member at this place in the rotation of every shared group that matches is
+    /// chosen.
     Publish(String, Option<SubscriberId>, usize),
 }
 
@@ -169,7 +170,8 @@ impl Oracle {
         }
     }
 
-    /// Nothing is kept of what is gone: there are exactly the groups and nodes that the filters need.
+    /// Nothing is kept of what is gone: there are exactly the groups and nodes that the filters
+    /// need.
     fn check_size(&self) {
         let mut nodes = BTreeSet::new();
         for text in self.rotations.keys() {

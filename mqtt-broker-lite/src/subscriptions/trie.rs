@@ -1,8 +1,10 @@
-//! The filters that one look-up cannot find: those with wildcards and those behind a share name, one node per level.
+//! The filters that one look-up cannot find: those with wildcards and those behind a share name,
+//! one node per level.
 //!
-//! All nodes are in one slab and all literal edges in one table, so nothing here recurses, walking and dropping
-//! included, and a node with a million children is as fast as one with two. A walk looks at each node at most once,
-//! and only at nodes whose path matches the beginning of the name; its stack is no deeper than the name.
+//! All nodes are in one slab and all literal edges in one table, so nothing here recurses, walking
+//! and dropping included, and a node with a million children is as fast as one with two. A walk
+//! looks at each node at most once, and only at nodes whose path matches the beginning of the name;
+//! its stack is no deeper than the name.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -129,7 +131,8 @@ impl Trie {
         }
     }
 
-    /// Tells the first group of every filter that matches the name, and returns how many nodes were looked at.
+    /// Tells the first group of every filter that matches the name, and returns how many nodes were
+    /// looked at.
     pub(super) fn walk(
         &self,
         name: &[u8],
@@ -226,7 +229,8 @@ impl Walk {
         self.stack.capacity() + self.levels.capacity()
     }
 
-    /// The level of the name at this depth, `None` at its end; found and hashed when first asked for.
+    /// The level of the name at this depth, `None` at its end; found and hashed when first asked
+    /// for.
     fn level(&mut self, name: &[u8], seed: &Seed, depth: usize) -> Option<NameLevel> {
         if depth == self.levels.len() {
             let start = self.levels.last().map_or(0, |level| level.end + 1);

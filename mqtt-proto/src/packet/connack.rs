@@ -14,7 +14,8 @@ const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::ConnAck);
 pub struct ConnAck<B: Storage> {
     /// Whether the server goes on with a session it had; never in a refusal [MQTT-3.2.2-6].
     pub session_present: bool,
-    /// Whether the connection is accepted. Return codes of 3.1.1 appear as the 5.0 codes of the same meaning.
+    /// Whether the connection is accepted. Return codes of 3.1.1 appear as the 5.0 codes of the
+    /// same meaning.
     pub reason: ReasonCode,
     /// Limits and abilities of the server, empty in 3.1.1.
     pub properties: Properties<B>,

@@ -59,7 +59,8 @@ impl<B: Storage> Connect<B> {
         }
     }
 
-    /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller accepts.
+    /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller
+    /// accepts.
     pub(crate) fn decode_body(
         header: FrameHeader,
         body: &B,
@@ -142,8 +143,8 @@ impl<B: Storage> Connect<B> {
     }
 }
 
-/// The protocol name and level. The level of an unsupported version reaches the caller, who owes the peer an answer
-/// [MQTT-3.1.2-2]; that of 3.1, whose name is `MQIsdp`, too.
+/// The protocol name and level. The level of an unsupported version reaches the caller, who owes
+/// the peer an answer [MQTT-3.1.2-2]; that of 3.1, whose name is `MQIsdp`, too.
 fn decode_version<B: Storage>(
     reader: &mut Reader<'_, B>,
     expected: Option<ProtocolVersion>,

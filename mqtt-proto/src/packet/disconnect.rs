@@ -1,4 +1,5 @@
-//! DISCONNECT and AUTH: a reason code and properties, either of which may go without saying (sections 3.14 and 3.15).
+//! DISCONNECT and AUTH: a reason code and properties, either of which may go without saying
+//! (sections 3.14 and 3.15).
 
 use crate::{
     DecodeErrorKind, EncodeError, PacketType, Properties, PropertyId, PropertyOwner,

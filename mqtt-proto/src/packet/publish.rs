@@ -68,7 +68,8 @@ impl Delivery {
 pub struct Publish<B: Storage> {
     /// How it is acknowledged.
     pub delivery: Delivery,
-    /// To a server: keep it. From a server: it was kept, or the subscription asked for the flag (section 3.3.1.3).
+    /// To a server: keep it. From a server: it was kept, or the subscription asked for the flag
+    /// (section 3.3.1.3).
     pub retain: bool,
     /// What is said.
     pub message: Message<B>,

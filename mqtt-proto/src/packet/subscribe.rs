@@ -1,4 +1,5 @@
-//! SUBSCRIBE, SUBACK, UNSUBSCRIBE and UNSUBACK, sections 3.8 to 3.11: a packet identifier, properties and a list.
+//! SUBSCRIBE, SUBACK, UNSUBSCRIBE and UNSUBACK, sections 3.8 to 3.11: a packet identifier,
+//! properties and a list.
 
 use crate::{
     DecodeErrorKind, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,

@@ -133,7 +133,8 @@ impl<'a> Value<'a> {
                 Self::Number(0),
             ) => Err(DecodeErrorKind::PropertyValue(id)),
             (Kind::Text, Self::Binary(bytes)) => text::check(bytes).map_err(StringError::in_string),
-            // A topic name has at least one character [MQTT-4.7.3-1] and no wildcard [MQTT-3.3.2-14].
+            // A topic name has at least one character [MQTT-4.7.3-1] and no wildcard
+            // [MQTT-3.3.2-14].
             (Kind::Topic, Self::Binary([])) => Err(DecodeErrorKind::PropertyValue(id)),
             (Kind::Topic, Self::Binary(bytes)) => {
                 text::check_topic_name(bytes).map_err(StringError::in_topic_name)
