@@ -6,9 +6,9 @@ use core::time::Duration;
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
     ConnAck, Connect, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message, Packet,
-    PacketId, PacketRef, PacketType, Properties, PropertiesBuilder, Property, ProtocolVersion,
-    Publication, Publish, QoS, ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe,
-    TopicName, UnsubAck, Unsubscribe,
+    PacketId, PacketRef, PacketType, Properties, ProtocolVersion, Publication, Publish, QoS,
+    ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe, TopicName, UnsubAck,
+    Unsubscribe,
 };
 
 use crate::{
@@ -223,7 +223,7 @@ impl Server {
         }
         let now = self.advance(now);
         self.session = Some(session);
-        let connack = self.connack(accept);
+        let connack = accept.connack(self.connection.version, &self.config);
         self.check_size(&connack)?;
         self.connection.send(now, &connack)?;
         self.state = State::Connected;
@@ -242,7 +242,7 @@ impl Server {
     /// Whether the client takes a CONNACK that says this; if not, [`reject`](Self::reject) it.
     #[must_use]
     pub fn can_accept(&self, accept: &Accept) -> bool {
-        self.connection.fits(&self.connack(accept))
+        self.connection.fits(&accept.connack(self.connection.version, &self.config))
     }
 
     /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection
@@ -508,37 +508,6 @@ impl Server {
             }
             _ => return Err(Violation::UnexpectedPacket(packet_type)),
         })
-    }
-
-    fn connack(&self, accept: &Accept) -> Packet<Bytes> {
-        Packet::ConnAck(ConnAck {
-            session_present: accept.session_present,
-            reason: ReasonCode::SUCCESS,
-            properties: match self.connection.version {
-                ProtocolVersion::V311 => Properties::EMPTY,
-                ProtocolVersion::V5 => self.connack_properties(accept),
-            },
-        })
-    }
-
-    fn connack_properties(&self, accept: &Accept) -> Properties<Bytes> {
-        let mut properties = PropertiesBuilder::new();
-        let limits = [
-            Some(Property::ReceiveMaximum(self.config.receive_maximum)),
-            Some(Property::MaximumPacketSize(self.config.max_packet_size)),
-            Some(Property::TopicAliasMaximum(self.config.topic_alias_maximum)),
-            accept.session_expiry.map(Property::SessionExpiryInterval),
-            accept.keep_alive.map(Property::ServerKeepAlive),
-            accept
-                .assigned_client_id
-                .as_ref()
-                .map(|id| Property::AssignedClientIdentifier(id.as_str())),
-        ];
-        for property in limits.into_iter().flatten() {
-            // Each is there once, and its value was checked with the configuration.
-            let _ = properties.push(property);
-        }
-        properties.build()
     }
 
     fn answer(&mut self, now: Instant, packet: &Packet<Bytes>) -> Result<(), CommandError> {
