@@ -2,6 +2,10 @@
 //!
 //! [`Broker`] is the whole of it as a value: bytes and the time in, actions and bytes out, no input
 //! or output of its own. State is in memory and ends with the value.
+//!
+//! With the feature `server`, which is on by default, there is more around it: `server::serve` puts
+//! it on TCP, the binary `mqtt-broker-lite` is that with a command line, and `TestBroker` is one
+//! inside a test, on a free port and gone when it is dropped.
 
 #![no_std]
 

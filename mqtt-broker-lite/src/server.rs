@@ -42,6 +42,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// How long it is given to close in turn, once it has that.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
+/// The same when a broker inside a test stops: its clients may be tasks of the thread that waits.
+pub(crate) const CLOSE_WAIT_IN_TESTS: Duration = Duration::from_millis(10);
+
 /// How long to wait when a connection cannot be accepted, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,19 +57,35 @@ pub async fn serve(
     config: BrokerConfig,
     stop: impl Future<Output = ()>,
 ) {
+    serve_with(listeners, config, stop, CLOSE_WAIT).await;
+}
+
+/// As [`serve`]; who does not close in turn when the server stops is waited for so long.
+pub(crate) async fn serve_with(
+    listeners: Vec<TcpListener>,
+    config: BrokerConfig,
+    stop: impl Future<Output = ()>,
+    last_close_wait: Duration,
+) {
     let shared = Rc::new(Shared {
         broker: RefCell::new(Broker::new(config, random_seed())),
         peers: RefCell::new(Vec::new()),
         scratch: RefCell::new(vec![0; READ_SIZE]),
         timer: Notify::new(),
         armed: Cell::new(None),
+        close_wait: Cell::new(CLOSE_WAIT),
         epoch: time::Instant::now(),
     });
     let tasks = LocalSet::new();
-    tasks.run_until(run(shared, listeners, stop)).await;
+    tasks.run_until(run(shared, listeners, stop, last_close_wait)).await;
 }
 
-async fn run(shared: Rc<Shared>, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) {
+async fn run(
+    shared: Rc<Shared>,
+    listeners: Vec<TcpListener>,
+    stop: impl Future<Output = ()>,
+    last_close_wait: Duration,
+) {
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn_local(accept(Rc::clone(&shared), listener));
@@ -74,6 +93,7 @@ async fn run(shared: Rc<Shared>, listeners: Vec<TcpListener>, stop: impl Future<
     accepting.spawn_local(keep_time(Rc::clone(&shared)));
     stop.await;
     accepting.shutdown().await;
+    shared.close_wait.set(last_close_wait);
     let now = shared.now();
     shared.broker.borrow_mut().shut_down(now);
     shared.drain();
@@ -96,6 +116,8 @@ struct Shared {
     /// Wakes [`keep_time`] when there is an earlier deadline than the one it knows of.
     timer: Notify,
     armed: Cell<Option<Instant>>,
+    /// How long a connection is given to close in turn.
+    close_wait: Cell<Duration>,
     epoch: time::Instant,
 }
 
@@ -194,7 +216,7 @@ async fn linger(shared: &Shared, peer: &Peer) {
     if peer.broken.get() || SockRef::from(&peer.stream).shutdown(Shutdown::Write).is_err() {
         return;
     }
-    let _ = time::timeout(CLOSE_WAIT, read_to_end(shared, peer)).await;
+    let _ = time::timeout(shared.close_wait.get(), read_to_end(shared, peer)).await;
 }
 
 async fn read_to_end(shared: &Shared, peer: &Peer) {

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::{BrokerConfig, server::serve};
+use crate::{
+    BrokerConfig,
+    server::{CLOSE_WAIT_IN_TESTS, serve_with},
+};
 
 /// A broker of its own on a free port of the loopback interface, in a thread of this process. It is
 /// ready when [`start`](Self::start) returns, and gone with all its state when the value is
@@ -60,11 +63,11 @@ impl TestBroker {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener);
                 let listener = listener.expect("a listener that does not block, on this runtime");
-                serve(vec![listener], config, async {
+                let stop = async {
                     // Asked to stop, or dropped without a word.
                     let _ = stopped.await;
-                })
-                .await;
+                };
+                serve_with(vec![listener], config, stop, CLOSE_WAIT_IN_TESTS).await;
             });
         })?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })

@@ -5,10 +5,12 @@
 //! a server retains. A [`Publish`](crate::Publish) is a publication on its way over one connection.
 //! Each adds one thing.
 
+use core::fmt;
+
 use crate::{Properties, QoS, Storage, TopicName};
 
-/// An Application Message: what is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// An Application Message: what is said. Its `Debug` form shows the payload as text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Message<B: Storage> {
     /// Where it is published.
     pub topic: TopicName<B>,
@@ -47,6 +49,16 @@ impl<B: Storage> Message<B> {
             payload: f(self.payload),
             properties: self.properties.map(f),
         }
+    }
+}
+
+impl<B: Storage> fmt::Debug for Message<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic)
+            .field("payload", &format_args!("b\"{}\"", self.payload.as_ref().escape_ascii()))
+            .field("properties", &self.properties)
+            .finish()
     }
 }
 

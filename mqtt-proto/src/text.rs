@@ -72,6 +72,12 @@ impl<B: Storage> PartialEq<str> for Str<B> {
     }
 }
 
+impl<B: Storage> PartialEq<&str> for Str<B> {
+    fn eq(&self, other: &&str) -> bool {
+        self == *other
+    }
+}
+
 impl<'a> TryFrom<&'a str> for Str<&'a [u8]> {
     type Error = StringError;
 
@@ -103,24 +109,24 @@ impl TryFrom<alloc::string::String> for Str<bytes::Bytes> {
 #[non_exhaustive]
 pub enum StringError {
     /// A length prefix has 16 bits.
-    #[error("longer than 65,535 bytes [section 1.5.4]")]
+    #[error("it is longer than 65,535 bytes [section 1.5.4]")]
     TooLong,
     /// Not well-formed UTF-8.
-    #[error("not well-formed UTF-8 [MQTT-1.5.4-1]")]
+    #[error("it is not well-formed UTF-8 [MQTT-1.5.4-1]")]
     InvalidUtf8,
     /// U+0000 is in it.
-    #[error("contains U+0000 [MQTT-1.5.4-2]")]
+    #[error("it contains U+0000 [MQTT-1.5.4-2]")]
     Nul,
     /// Topic names and filters have at least one character.
-    #[error("empty; a topic has at least one character [MQTT-4.7.3-1]")]
+    #[error("it is empty; a topic has at least one character [MQTT-4.7.3-1]")]
     Empty,
     /// A wildcard in a topic name, or where a filter may not have one.
     #[error(
-        "a wildcard is where none may be: not in a topic name; in a filter alone on its level, and # last [MQTT-4.7.1-1]"
+        "a topic name has no wildcards; in a filter each fills a level, and # the last [MQTT-4.7.1-1]"
     )]
     Wildcard,
     /// `$share/` without a share name and a filter after it, or with a wildcard in the name.
-    #[error("not $share/name/filter [MQTT-4.8.2-2]")]
+    #[error("a shared subscription is $share/name/filter [MQTT-4.8.2-2]")]
     Share,
 }
 

@@ -249,6 +249,12 @@ macro_rules! text_impls {
             }
         }
 
+        impl<B: Storage> PartialEq<&str> for $name<B> {
+            fn eq(&self, other: &&str) -> bool {
+                self == *other
+            }
+        }
+
         impl<'a> TryFrom<&'a str> for $name<&'a [u8]> {
             type Error = StringError;
 

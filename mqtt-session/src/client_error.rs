@@ -22,7 +22,7 @@ pub enum ClientError {
     #[error(transparent)]
     Options(#[from] OptionsError),
     /// The caller's fault: this is no topic name or topic filter.
-    #[error("the topic {topic:?} is {error}")]
+    #[error("{topic:?} cannot be used: {error}")]
     Topic {
         /// What was to be one.
         topic: String,

@@ -5,6 +5,27 @@
 //! commands and the time; they give ordered actions, bytes to transmit and one deadline. Everything
 //! that moves bytes is an adapter of about a hundred lines, and every adapter runs the same tested
 //! core.
+//!
+//! Where to start:
+//!
+//! * To publish and subscribe from a program, use `mqtt-tokio` or `mqtt-blocking`.
+//! * To run a client under another runtime, drive a [`Client`]; or a [`ClientDriver`], which also
+//!   reconnects, keeps time-outs and subscribes again. `docs/SANS-IO.md` has an adapter in full.
+//! * To write a broker, have a [`Server`] for each connection and a [`Session`] for each client.
+//!
+//! ```
+//! use mqtt_session::{Client, ClientAction, ClientOptions, Instant};
+//!
+//! let mut client = Client::new(ClientOptions::new("me"))?;
+//! client.handle_connected(Instant::ZERO); // a socket was opened
+//! while let Some(action) = client.poll_action() {
+//!     if let ClientAction::Deliver(publish) = action {
+//!         println!("{:?}", publish.message);
+//!     }
+//! }
+//! assert!(!client.transmit().is_empty()); // CONNECT, to be written to it
+//! # Ok::<_, mqtt_session::OptionsError>(())
+//! ```
 
 #![no_std]
 

@@ -11,7 +11,7 @@ use mqtt_proto::{
 
 use crate::{Backoff, ServerAddress};
 
-/// How a client connects and what it allows the server to do. Every field has a method of its name.
+/// How a client connects and what it allows the server to do. Each method sets one thing and says its default.
 #[derive(Clone)]
 pub struct ClientOptions {
     pub(crate) version: ProtocolVersion,
@@ -184,7 +184,8 @@ impl ClientOptions {
         self
     }
 
-    /// How long CONNACK may take; 10 seconds by default.
+    /// How long CONNACK may take, and for the adapters each attempt to open a network connection; 10
+    /// seconds by default.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -223,7 +224,8 @@ impl ClientOptions {
     /// Whether a connection that was lost is opened again, after which waits; not by default, so
     /// that the first failure is returned and not hidden.
     ///
-    /// The first connection is not tried again. A later one is, for as long as the failure may pass
+    /// The wait grows from attempt to attempt, and begins anew once a connection has held for as long
+    /// as the longest wait. The first connection is not tried again. A later one is, for as long as the failure may pass
     /// ([`CloseReason::may_pass`](crate::CloseReason::may_pass)). Messages of QoS 1 and 2 and
     /// requests wait for it; QoS 0 fails meanwhile, unless it is in line behind a request. Where
     /// the server has kept the session, open exchanges are completed. Where it has not, they fail,
@@ -310,7 +312,7 @@ impl fmt::Debug for ClientOptions {
 #[non_exhaustive]
 pub enum OptionsError {
     /// A text that MQTT cannot carry.
-    #[error("the {0} is {1}")]
+    #[error("the {0} cannot be sent: {1}")]
     Text(&'static str, StringError),
     /// Something that only 5.0 has.
     #[error("{0} needs MQTT 5.0")]

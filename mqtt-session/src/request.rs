@@ -51,7 +51,7 @@ pub enum ConnectionState {
     Connected(ConnAck<Bytes>),
     /// The connection was lost, and another one is waited for or being opened.
     Reconnecting {
-        /// How many attempts there were since a connection last held.
+        /// The number of the coming attempt, counted since a connection last held.
         attempt: u32,
         /// Why the last connection ended.
         reason: CloseReason,

@@ -35,10 +35,11 @@ pub use bytes::Bytes;
 pub use mqtt_session as session;
 #[doc(no_inline)]
 pub use mqtt_session::{
-    AddressError, Backoff, ClientOptions, CloseReason, ConnectionState, IntoPayload, ServerAddress,
+    AddressError, Backoff, ClientOptions, CloseReason, CommandError, ConnectionState, IntoPayload,
+    OptionsError, PublishError, ServerAddress,
     proto::{
-        Properties, Property, ProtocolVersion, Publication, Publish, QoS, ReasonCode,
-        RetainHandling, SubscriptionOptions, TopicFilter, TopicName,
+        ConnAck, Delivery, Message, Properties, Property, ProtocolVersion, Publication, Publish,
+        QoS, ReasonCode, RetainHandling, StringError, SubscriptionOptions, TopicFilter, TopicName,
     },
 };
 

@@ -111,7 +111,7 @@ pub enum PropertyError {
     #[error("the value of property {0:?} is out of range [section 2.2.2.2]")]
     Value(PropertyId),
     /// A string that MQTT cannot carry.
-    #[error("the text of property {0:?} is {1}")]
+    #[error("the text of property {0:?} cannot be sent: {1}")]
     Text(PropertyId, StringError),
     /// More than 65,535 bytes in one property, or 268,435,455 in the list.
     #[error("property {0:?} is too long")]
