@@ -128,19 +128,8 @@ impl Broker {
             let qos = publication.qos.min(matched.qos);
             // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             let retain = publication.retain && matched.retain_as_published;
-            let mut identifiers = matched.identifiers.peekable();
-            if identifiers.peek().is_none() {
-                let copy = Copy { message, kept: &mut kept, qos, retain };
-                self.deliver(now, matched.subscriber, copy);
-            } else {
-                let Some(properties) = with_identifiers(&message.properties, identifiers) else {
-                    self.stats.dropped_too_large += 1;
-                    continue;
-                };
-                let message = Message { properties: properties.as_ref(), ..*message };
-                let copy = Copy { message: &message, kept: &mut None, qos, retain };
-                self.deliver(now, matched.subscriber, copy);
-            }
+            let copy = Copy { message, kept: &mut kept, qos, retain };
+            self.deliver_with(now, matched.subscriber, copy, matched.identifiers);
         }
         for &group in matches.shared() {
             // [MQTT-4.8.2-4]
@@ -150,14 +139,31 @@ impl Broker {
             self.subscriptions.advance(group, subscriber);
             let qos = publication.qos.min(subscription.options.qos);
             let retain = publication.retain && subscription.options.retain_as_published;
-            let Some(properties) = with_identifiers(&message.properties, subscription.identifier)
-            else {
-                self.stats.dropped_too_large += 1;
-                continue;
-            };
-            let message = Message { properties: properties.as_ref(), ..*message };
-            let copy = Copy { message: &message, kept: &mut None, qos, retain };
-            self.deliver(now, subscriber, copy);
+            let copy = Copy { message, kept: &mut kept, qos, retain };
+            self.deliver_with(now, subscriber, copy, subscription.identifier);
+        }
+    }
+
+    /// Delivers a copy with the identifiers of the subscriptions it is for. With any, it is a
+    /// message of its own and shares nothing with the other copies.
+    fn deliver_with(
+        &mut self,
+        now: Instant,
+        subscriber: SubscriberId,
+        copy: Copy<'_>,
+        identifiers: impl IntoIterator<Item = NonZeroU32>,
+    ) {
+        let mut identifiers = identifiers.into_iter().peekable();
+        if identifiers.peek().is_none() {
+            return self.deliver(now, subscriber, copy);
+        }
+        match with_identifiers(&copy.message.properties, identifiers) {
+            Some(properties) => {
+                let message = Message { properties: properties.as_ref(), ..*copy.message };
+                let copy = Copy { message: &message, kept: &mut None, ..copy };
+                self.deliver(now, subscriber, copy);
+            }
+            None => self.stats.dropped_too_large += 1,
         }
     }
 

@@ -536,9 +536,7 @@ impl Client {
     fn send_request(&mut self, packet: &Packet<Bytes>) -> Result<(), CommandError> {
         let now = self.now;
         let connection = self.connected().ok_or(CommandError::NotConnected)?;
-        let size = packet.encoded_len(connection.version)?;
-        let limit = connection.peer_max_packet_size;
-        connection.check_size(size).map_err(|size| CommandError::PacketTooLarge { size, limit })?;
+        connection.check_packet(packet)?;
         Ok(connection.send(now, packet)?)
     }
 

@@ -11,7 +11,7 @@ use mqtt_proto::{
 };
 
 use crate::{
-    CloseReason, Instant, Outcome, PublishError, Session, Transmit, Violation,
+    CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
     qos::{
         Next, PacketIdSet,
         transition::{AckInput, PubRelStep, PublishStep, SendStep},
@@ -107,14 +107,11 @@ impl Connection {
         self.excess = self.transmit.len().saturating_sub(self.transmit_limit);
     }
 
-    /// The size of the packet, if the peer takes it.
-    pub(crate) fn check_size(&self, size: u32) -> Result<u32, u32> {
-        if size <= self.peer_max_packet_size { Ok(size) } else { Err(size) }
-    }
-
-    /// Whether the peer takes a packet of this size.
-    pub(crate) fn fits<B: Storage>(&self, packet: &Packet<B>) -> bool {
-        packet.encoded_len(self.version).is_ok_and(|size| self.check_size(size).is_ok())
+    /// That a packet can be said in this version and is not too large for the peer
+    /// [MQTT-3.1.2-24] [MQTT-3.2.2-15].
+    pub(crate) fn check_packet<B: Storage>(&self, packet: &Packet<B>) -> Result<(), CommandError> {
+        let (size, limit) = (packet.encoded_len(self.version)?, self.peer_max_packet_size);
+        if size <= limit { Ok(()) } else { Err(CommandError::PacketTooLarge { size, limit }) }
     }
 
     /// Says good-bye where the version has a word for it, and forgets nothing: what was queued
@@ -345,8 +342,8 @@ impl Connection {
     }
 
     fn send_publish(&mut self, now: Instant, publish: &Publish<&[u8]>) -> Option<Outcome> {
-        let fits =
-            publish.encoded_len(self.version).is_ok_and(|size| self.check_size(size).is_ok());
+        let size = publish.encoded_len(self.version);
+        let fits = size.is_ok_and(|size| size <= self.peer_max_packet_size);
         if !fits || publish.encode(self.version, self.transmit.sink()).is_err() {
             return Some(Outcome::TooLarge);
         }
@@ -377,11 +374,8 @@ impl Connection {
         publish: &Publish<B>,
     ) -> Result<(), PublishError> {
         check_alias(&publish.message)?;
-        let limit = self.peer_max_packet_size;
-        match self.check_size(publish.encoded_len(self.version)?) {
-            Ok(_) => Ok(()),
-            Err(size) => Err(PublishError::PacketTooLarge { size, limit }),
-        }
+        let (size, limit) = (publish.encoded_len(self.version)?, self.peer_max_packet_size);
+        if size <= limit { Ok(()) } else { Err(PublishError::PacketTooLarge { size, limit }) }
     }
 
     pub(crate) fn close_violation(&mut self, now: Instant, violation: Violation) -> CloseReason {

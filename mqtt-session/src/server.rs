@@ -224,7 +224,7 @@ impl Server {
         let now = self.advance(now);
         self.session = Some(session);
         let connack = accept.connack(self.connection.version, &self.config);
-        self.check_size(&connack)?;
+        self.connection.check_packet(&connack)?;
         self.connection.send(now, &connack)?;
         self.state = State::Connected;
         if let Some(seconds) = accept.keep_alive {
@@ -242,7 +242,8 @@ impl Server {
     /// Whether the client takes a CONNACK that says this; if not, [`reject`](Self::reject) it.
     #[must_use]
     pub fn can_accept(&self, accept: &Accept) -> bool {
-        self.connection.fits(&accept.connack(self.connection.version, &self.config))
+        let connack = accept.connack(self.connection.version, &self.config);
+        self.connection.check_packet(&connack).is_ok()
     }
 
     /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection
@@ -257,7 +258,7 @@ impl Server {
         let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
         let connack = Packet::<Bytes>::ConnAck(connack);
         // [MQTT-3.1.2-24] Who takes no five bytes is told nothing.
-        if self.connection.fits(&connack) {
+        if self.connection.check_packet(&connack).is_ok() {
             let _ = self.connection.send(now, &connack);
         }
         CloseReason::Refused(reason)
@@ -515,16 +516,8 @@ impl Server {
             return Err(CommandError::NotConnected);
         }
         let now = self.advance(now);
-        self.check_size(packet)?;
+        self.connection.check_packet(packet)?;
         Ok(self.connection.send(now, packet)?)
-    }
-
-    /// [MQTT-3.1.2-24]
-    fn check_size(&self, packet: &Packet<Bytes>) -> Result<(), CommandError> {
-        let size = packet.encoded_len(self.connection.version)?;
-        let limit = self.connection.peer_max_packet_size;
-        let fits = self.connection.check_size(size);
-        fits.map(|_| ()).map_err(|size| CommandError::PacketTooLarge { size, limit })
     }
 
     /// Time does not run backwards, whatever the caller's clock does.
