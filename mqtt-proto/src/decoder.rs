@@ -123,14 +123,13 @@ impl Decoder {
         src: S,
         ready: impl FnOnce(Packet<S::Storage>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let frame = match self.short_frame(src.bytes()) {
+        let Frame { first, start, len } = match self.short_frame(src.bytes()) {
             Some(frame) => frame,
             None => match self.frame(src.bytes())? {
                 Status::Ready(frame) => frame,
                 Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
             },
         };
-        let Frame { first, start, len } = frame;
         let cursor = Cursor::new(&src.bytes()[start..len], len);
         match first >> 4 {
             3 => match publish::Layout::read(first, cursor, self.context()) {
@@ -152,8 +151,8 @@ impl Decoder {
                 }
                 Err(error) => Err(self.fail(error)),
             },
-            1 => self.connect(frame, src.take(len), ready),
-            _ => self.other(frame, src.take(len), ready),
+            1 => self.connect(start, src.take(len), ready),
+            _ => self.other(first, start, src.take(len), ready),
         }
     }
 
@@ -168,34 +167,35 @@ impl Decoder {
     #[inline(never)]
     fn connect<B: Storage, T>(
         &mut self,
-        frame: Frame,
+        start: usize,
         packet: B,
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let mut reader = Reader::new(&packet, frame.start);
+        let mut reader = Reader::new(&packet, start);
         let connect =
             Connect::decode(&mut reader, self.version).map_err(|error| self.fail(error))?;
         self.version = Some(connect.version);
         self.legal = FirstBytes::of(self.sender, self.version);
         // Not checked while the version was unknown.
         if connect.version == ProtocolVersion::V5
-            && !wire::is_minimal(&packet.as_ref()[1..frame.start])
+            && !wire::is_minimal(&packet.as_ref()[1..start])
         {
             return Err(self.fail(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1)));
         }
-        Ok(Status::Ready(ready(Packet::Connect(connect), frame.len)))
+        Ok(Status::Ready(ready(Packet::Connect(connect), packet.as_ref().len())))
     }
 
     #[inline(never)]
     fn other<B: Storage, T>(
         &mut self,
-        frame: Frame,
+        first: u8,
+        start: usize,
         packet: B,
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let mut reader = Reader::new(&packet, frame.start);
-        match packet::decode_other(frame.first >> 4, &mut reader, self.context()) {
-            Ok(other) => Ok(Status::Ready(ready(other, frame.len))),
+        let mut reader = Reader::new(&packet, start);
+        match packet::decode_other(first >> 4, &mut reader, self.context()) {
+            Ok(other) => Ok(Status::Ready(ready(other, packet.as_ref().len()))),
             Err(error) => Err(self.fail(error)),
         }
     }

@@ -46,6 +46,7 @@ pub mod fuzzing;
 mod id;
 mod list;
 mod message;
+mod name;
 mod options;
 mod packet;
 mod property;

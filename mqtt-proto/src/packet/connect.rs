@@ -5,6 +5,7 @@ use core::fmt;
 use crate::{
     DecodeError, DecodeErrorKind, EncodeError, Message, PacketType, Properties, PropertyId,
     PropertyOwner, ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError, TopicName,
+    name::Name,
     packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
     text::{check, check_topic_name},
     wire::{Context, Put, Reader},
@@ -185,7 +186,7 @@ fn decode_will<B: Storage>(
             [] => Err(DecodeErrorKind::TopicNameEmpty),
             name => check_topic_name(name).map_err(StringError::in_topic_name),
         })
-        .map(TopicName::new_unchecked)?;
+        .map(|name| TopicName::new_unchecked(Name::Kept(name)))?;
     let payload = reader.field(|_| Ok(()))?;
     Ok(Publication {
         // That it is not 3 was checked with the flags.

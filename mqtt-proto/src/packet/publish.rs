@@ -75,6 +75,17 @@ pub struct Publish<B: Storage> {
     pub message: Message<B>,
 }
 
+/// That there is a topic alias to stand for an empty topic name.
+#[cold]
+#[inline(never)]
+fn check_alias(properties: PropertyList, start: Cursor<'_>) -> Result<(), DecodeError> {
+    if properties.set().contains(PropertyId::TopicAlias) {
+        Ok(())
+    } else {
+        Err(start.fault(DecodeErrorKind::TopicNameEmpty))
+    }
+}
+
 /// A PUBLISH that was checked, by the places of its parts in the packet. It is the same for every
 /// storage, and nothing is taken out of a buffer before all of it is known to be good.
 pub(crate) struct Layout {
@@ -103,8 +114,8 @@ impl Layout {
             _ => Delivery::ExactlyOnce { id: cursor.packet_id()?, dup },
         };
         let properties = cursor.properties(OWNER, context)?;
-        if topic.0 == topic.1 && !properties.set().contains(PropertyId::TopicAlias) {
-            return Err(start.fault(DecodeErrorKind::TopicNameEmpty));
+        if topic.0 == topic.1 {
+            check_alias(properties, start)?;
         }
         let retain = first & 1 != 0;
         Ok(Self { delivery, retain, topic, properties, payload: cursor.position() })
@@ -113,7 +124,7 @@ impl Layout {
     /// The parts, out of the packet they were found in.
     #[inline(always)]
     pub(crate) fn of<B: Storage>(self, packet: B) -> Publish<B> {
-        let topic = TopicName::new_unchecked(packet.slice(self.topic.0, self.topic.1));
+        let topic = TopicName::new_unchecked(packet.name(self.topic.0, self.topic.1));
         let properties = self.properties.of(&packet);
         let payload = packet.tail(self.payload);
         let message = Message { topic, payload, properties };
