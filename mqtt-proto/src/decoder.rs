@@ -4,7 +4,8 @@ use core::fmt;
 
 use crate::{
     Connect, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef,
-    PacketType, ProtocolVersion, Role, Status, Storage, frame,
+    PacketType, ProtocolVersion, Publish, Role, Status, Storage, frame,
+    name::Name,
     packet::{self, ack, publish},
     wire::{self, Context, Cursor, Reader},
 };
@@ -133,10 +134,9 @@ impl Decoder {
         let cursor = Cursor::new(&src.bytes()[start..len], len);
         match first >> 4 {
             3 => match publish::Layout::read(first, cursor, self.context()) {
-                Ok(layout) => {
-                    let publish = layout.of(src.take(len));
+                Ok(layout) => src.publish(layout, len, |publish| {
                     Ok(Status::Ready(ready(Packet::Publish(publish), len)))
-                }
+                }),
                 Err(error) => Err(self.fail(error)),
             },
             number @ 4..=7 => match ack::Layout::read(number, cursor, self.context()) {
@@ -293,6 +293,14 @@ trait Source {
 
     /// Takes them out and does not look at them again.
     fn skip(self, len: usize);
+
+    /// Takes a PUBLISH out.
+    fn publish<T>(
+        self,
+        layout: publish::Layout,
+        len: usize,
+        ready: impl FnOnce(Publish<Self::Storage>) -> T,
+    ) -> T;
 }
 
 impl<'a> Source for &'a [u8] {
@@ -310,6 +318,16 @@ impl<'a> Source for &'a [u8] {
 
     #[inline(always)]
     fn skip(self, _: usize) {}
+
+    #[inline(always)]
+    fn publish<T>(
+        self,
+        layout: publish::Layout,
+        len: usize,
+        ready: impl FnOnce(Publish<&'a [u8]>) -> T,
+    ) -> T {
+        ready(layout.of(self.take(len)))
+    }
 }
 
 #[cfg(feature = "bytes")]
@@ -330,6 +348,39 @@ impl Source for &mut bytes::BytesMut {
     fn skip(self, len: usize) {
         bytes::Buf::advance(self, len);
     }
+
+    /// A short topic name is copied rather than shared. That `ready` is called in two places lets
+    /// the copy go to where it belongs.
+    #[inline(always)]
+    fn publish<T>(
+        self,
+        layout: publish::Layout,
+        len: usize,
+        ready: impl FnOnce(Publish<bytes::Bytes>) -> T,
+    ) -> T {
+        let (start, end) = layout.topic();
+        match Name::short_at(&self[start..], end - start) {
+            Some(name) => ready(layout.with_topic(name, self.take(len))),
+            None => publish_rare(self, layout, len, ready),
+        }
+    }
+}
+
+/// With a long topic name, or at the end of the buffer.
+#[cfg(feature = "bytes")]
+#[cold]
+#[inline(never)]
+fn publish_rare<T>(
+    src: &mut bytes::BytesMut,
+    layout: publish::Layout,
+    len: usize,
+    ready: impl FnOnce(Publish<bytes::Bytes>) -> T,
+) -> T {
+    let (start, end) = layout.topic();
+    let name = Name::short(&src[start..end]);
+    let packet = src.take(len);
+    let name = name.unwrap_or_else(|| Name::Kept(Storage::slice(&packet, start, end)));
+    ready(layout.with_topic(name, packet))
 }
 
 /// The first bytes, packet type and flags, that a packet may have now, as bits.

@@ -93,7 +93,7 @@ mod owned {
         #[must_use]
         pub fn detach(&self) -> Message<Bytes> {
             let topic = self.topic.as_bytes();
-            let short = Name::short(topic, 0, topic.len());
+            let short = Name::short(topic);
             let topic = if short.is_some() { &[] } else { topic };
             let fields = [topic, self.properties.as_bytes(), self.payload.as_ref()];
             let mut copy = Vec::with_capacity(fields.iter().map(|field| field.len()).sum());

@@ -34,23 +34,21 @@ impl<B: Storage> Name<B> {
 
 #[cfg(feature = "bytes")]
 impl Name<bytes::Bytes> {
-    /// A copy of a part of a packet, if it is short.
+    /// A copy of the short name that begins here, out of more bytes than it has: to copy as much as
+    /// a name may have takes less time than to copy just what it has.
     #[inline(always)]
-    pub(crate) fn short(packet: &[u8], start: usize, end: usize) -> Option<Self> {
-        let len = end - start;
-        if len > SHORT {
-            return None;
+    pub(crate) fn short_at(bytes: &[u8], len: usize) -> Option<Self> {
+        match bytes.first_chunk() {
+            Some(bytes) if len <= SHORT => Some(Self::Short { len: len as u8, bytes: *bytes }),
+            _ => None,
         }
-        // To copy as much as a name may have takes less time than to copy just what it has.
-        let bytes = match packet.get(start..).and_then(<[u8]>::first_chunk) {
-            Some(bytes) => *bytes,
-            None => {
-                let mut bytes = [0; SHORT];
-                bytes.get_mut(..len)?.copy_from_slice(packet.get(start..end)?);
-                bytes
-            }
-        };
-        Some(Self::Short { len: len as u8, bytes })
+    }
+
+    /// A copy of a short name.
+    pub(crate) fn short(name: &[u8]) -> Option<Self> {
+        let mut bytes = [0; SHORT];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        Some(Self::Short { len: name.len() as u8, bytes })
     }
 
     /// Allocates if the name is short.

@@ -2,8 +2,6 @@
 
 use core::fmt::Debug;
 
-use crate::name::Name;
-
 /// Holds the bytes of a packet's variable-length fields: `&[u8]` for borrowed packets,
 /// [`bytes::Bytes`] for owned ones. Sealed: the decoder relies on `slice` being free of side
 /// effects and of allocation.
@@ -15,11 +13,6 @@ pub trait Storage: AsRef<[u8]> + Clone + Debug + Default + Eq + sealed::Sealed {
     #[doc(hidden)]
     fn slice(&self, start: usize, end: usize) -> Self;
 
-    /// The same as the bytes of a topic name.
-    #[doc(hidden)]
-    #[allow(private_interfaces, reason = "the trait is sealed")]
-    fn name(&self, start: usize, end: usize) -> Name<Self>;
-
     /// The part of `self` from `start` on: cheaper than a slice, since nothing else is kept.
     #[doc(hidden)]
     fn tail(self, start: usize) -> Self;
@@ -29,12 +22,6 @@ impl Storage for &[u8] {
     #[inline(always)]
     fn slice(&self, start: usize, end: usize) -> Self {
         &self[start..end]
-    }
-
-    #[inline(always)]
-    #[allow(private_interfaces, reason = "the trait is sealed")]
-    fn name(&self, start: usize, end: usize) -> Name<Self> {
-        Name::Kept(&self[start..end])
     }
 
     #[inline(always)]
@@ -49,12 +36,6 @@ impl Storage for bytes::Bytes {
     fn slice(&self, start: usize, end: usize) -> Self {
         // An empty slice needs no reference count.
         if start == end { Self::new() } else { Self::slice(self, start..end) }
-    }
-
-    #[inline(always)]
-    #[allow(private_interfaces, reason = "the trait is sealed")]
-    fn name(&self, start: usize, end: usize) -> Name<Self> {
-        Name::short(self, start, end).unwrap_or_else(|| Name::Kept(Self::slice(self, start..end)))
     }
 
     #[inline(always)]

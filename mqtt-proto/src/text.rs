@@ -203,11 +203,6 @@ fn check_slow(bytes: &[u8]) -> Result<(), StringError> {
     if text.as_bytes().contains(&0) { Err(StringError::Nul) } else { Ok(()) }
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-/// What stands for the bytes that a short text does not have.
-const FILL: u64 = LOW * b'a' as u64;
-
 /// Whether every byte passes, sixteen at a time, which compilers turn into a few instructions; the
 /// last sixteen overlap those before them.
 #[inline(always)]

@@ -3,6 +3,7 @@
 use crate::{
     DecodeError, DecodeErrorKind, EncodeError, Message, PacketId, PacketType, PropertyId,
     PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
+    name::Name,
     packet::{Body, check_v311_properties, fits, put_properties},
     text::check_topic_name,
     wire::{Context, Cursor, PropertyList, Put, put_header_and_u16},
@@ -121,10 +122,23 @@ impl Layout {
         Ok(Self { delivery, retain, topic, properties, payload: cursor.position() })
     }
 
+    /// The place of the topic name, from its first byte to the one behind its last.
+    #[inline(always)]
+    pub(crate) const fn topic(&self) -> (usize, usize) {
+        self.topic
+    }
+
     /// The parts, out of the packet they were found in.
     #[inline(always)]
     pub(crate) fn of<B: Storage>(self, packet: B) -> Publish<B> {
-        let topic = TopicName::new_unchecked(packet.name(self.topic.0, self.topic.1));
+        let topic = Name::Kept(packet.slice(self.topic.0, self.topic.1));
+        self.with_topic(topic, packet)
+    }
+
+    /// As [`of`](Self::of), but for the topic name.
+    #[inline(always)]
+    pub(crate) fn with_topic<B: Storage>(self, topic: Name<B>, packet: B) -> Publish<B> {
+        let topic = TopicName::new_unchecked(topic);
         let properties = self.properties.of(&packet);
         let payload = packet.tail(self.payload);
         let message = Message { topic, payload, properties };
