@@ -3,11 +3,11 @@
 use core::fmt;
 
 use crate::{
-    Connect, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef,
-    PacketType, ProtocolVersion, Publish, Role, Status, Storage, frame,
+    DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef, PacketType,
+    ProtocolVersion, Publish, Role, Status, Storage, frame,
     name::Name,
-    packet::{self, ack, publish},
-    wire::{self, Context, Cursor, Reader},
+    packet::{self, ack, connect, publish},
+    wire::{self, Context, Cursor},
 };
 
 /// Reads the packets of one side of one connection, borrowed or owned, by one and the same code.
@@ -171,18 +171,18 @@ impl Decoder {
         packet: B,
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let mut reader = Reader::new(&packet, start);
-        let connect =
-            Connect::decode(&mut reader, self.version).map_err(|error| self.fail(error))?;
-        self.version = Some(connect.version);
+        let (bytes, len) = (packet.as_ref(), packet.as_ref().len());
+        let layout = match connect::Layout::read(Cursor::after(bytes, start), self.version) {
+            Ok(layout) => layout,
+            Err(error) => return Err(self.fail(error)),
+        };
+        self.version = Some(layout.version);
         self.legal = FirstBytes::of(self.sender, self.version);
         // Not checked while the version was unknown.
-        if connect.version == ProtocolVersion::V5
-            && !wire::is_minimal(&packet.as_ref()[1..start])
-        {
+        if layout.version == ProtocolVersion::V5 && !wire::is_minimal(&bytes[1..start]) {
             return Err(self.fail(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1)));
         }
-        Ok(Status::Ready(ready(Packet::Connect(connect), packet.as_ref().len())))
+        Ok(Status::Ready(ready(Packet::Connect(layout.of(packet)), len)))
     }
 
     #[inline(never)]
@@ -193,11 +193,11 @@ impl Decoder {
         packet: B,
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let mut reader = Reader::new(&packet, start);
-        match packet::decode_other(first >> 4, &mut reader, self.context()) {
-            Ok(other) => Ok(Status::Ready(ready(other, packet.as_ref().len()))),
+        let len = packet.as_ref().len();
+        packet::decode_other(first >> 4, packet, start, self.context(), |packet| match packet {
+            Ok(packet) => Ok(Status::Ready(ready(packet, len))),
             Err(error) => Err(self.fail(error)),
-        }
+        })
     }
 
     /// Where a packet that is legal, short and all there begins and ends. What is not is looked at
@@ -358,8 +358,8 @@ impl Source for &mut bytes::BytesMut {
         len: usize,
         ready: impl FnOnce(Publish<bytes::Bytes>) -> T,
     ) -> T {
-        let (start, end) = layout.topic();
-        match Name::short_at(&self[start..], end - start) {
+        let topic = layout.topic();
+        match Name::short_at(&self[topic.start..], topic.len()) {
             Some(name) => ready(layout.with_topic(name, self.take(len))),
             None => publish_rare(self, layout, len, ready),
         }
@@ -376,11 +376,7 @@ fn publish_rare<T>(
     len: usize,
     ready: impl FnOnce(Publish<bytes::Bytes>) -> T,
 ) -> T {
-    let (start, end) = layout.topic();
-    let name = Name::short(&src[start..end]);
-    let packet = src.take(len);
-    let name = name.unwrap_or_else(|| Name::Kept(Storage::slice(&packet, start, end)));
-    ready(layout.with_topic(name, packet))
+    ready(layout.of(src.take(len)))
 }
 
 /// The first bytes, packet type and flags, that a packet may have now, as bits.

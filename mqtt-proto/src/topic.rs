@@ -116,7 +116,6 @@ impl<B: Storage> Hash for TopicName<B> {
     }
 }
 
-
 /// Which topic names a subscription is for: 1 to 65,535 bytes of UTF-8, where `+` stands for one
 /// level and a last `#` for any number of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,17 +227,21 @@ pub(crate) fn check_filter(filter: &[u8]) -> Result<(), StringError> {
         return Ok(());
     }
     check(filter)?;
-    for (at, &byte) in filter.iter().enumerate() {
-        let next = filter.get(at + 1);
-        let last = match byte {
-            b'#' => next.is_none(),
-            b'+' => matches!(next, None | Some(b'/')),
-            _ => continue,
+    // `#` and `+` differ in one bit.
+    let is_wildcard = |byte: &u8| byte & !(b'#' ^ b'+') == b'#';
+    let mut from = 0;
+    while let Some(ahead) = filter[from..].iter().position(is_wildcard) {
+        let at = from + ahead;
+        let begins = at == 0 || filter[at - 1] == b'/';
+        let ends = match filter.get(at + 1) {
+            None => true,
+            Some(next) => filter[at] == b'+' && *next == b'/',
         };
         // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
-        if !last || at > 0 && filter[at - 1] != b'/' {
+        if !begins || !ends {
             return Err(StringError::Wildcard);
         }
+        from = at + 1;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::{
     name::Name,
     packet::{Body, check_v311_properties, fits, put_properties},
     text::check_topic_name,
-    wire::{Context, Cursor, PropertyList, Put, put_header_and_u16},
+    wire::{Context, Cursor, PropertyList, Put, Span, put_header_and_u16},
 };
 
 const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Publish);
@@ -92,7 +92,7 @@ fn check_alias(properties: PropertyList, start: Cursor<'_>) -> Result<(), Decode
 pub(crate) struct Layout {
     delivery: Delivery,
     retain: bool,
-    topic: (usize, usize),
+    topic: Span,
     properties: PropertyList,
     payload: usize,
 }
@@ -106,8 +106,7 @@ impl Layout {
     ) -> Result<Self, DecodeError> {
         let start = cursor;
         let topic =
-            cursor.checked(|name| check_topic_name(name).map_err(StringError::in_topic_name))?;
-        let topic = (cursor.position() - topic.len(), cursor.position());
+            cursor.span(|name| check_topic_name(name).map_err(StringError::in_topic_name))?;
         let dup = first & 8 != 0;
         let delivery = match first >> 1 & 3 {
             0 => Delivery::AtMostOnce,
@@ -115,23 +114,23 @@ impl Layout {
             _ => Delivery::ExactlyOnce { id: cursor.packet_id()?, dup },
         };
         let properties = cursor.properties(OWNER, context)?;
-        if topic.0 == topic.1 {
+        if topic.len() == 0 {
             check_alias(properties, start)?;
         }
         let retain = first & 1 != 0;
         Ok(Self { delivery, retain, topic, properties, payload: cursor.position() })
     }
 
-    /// The place of the topic name, from its first byte to the one behind its last.
+    /// The place of the topic name.
     #[inline(always)]
-    pub(crate) const fn topic(&self) -> (usize, usize) {
+    pub(crate) const fn topic(&self) -> Span {
         self.topic
     }
 
     /// The parts, out of the packet they were found in.
     #[inline(always)]
     pub(crate) fn of<B: Storage>(self, packet: B) -> Publish<B> {
-        let topic = Name::Kept(packet.slice(self.topic.0, self.topic.1));
+        let topic = packet.name(self.topic);
         self.with_topic(topic, packet)
     }
 
