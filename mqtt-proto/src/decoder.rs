@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::{
-    DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef, PacketType,
-    ProtocolVersion, Publish, Role, Status, Storage, frame,
+    Ack, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
+    PacketType, ProtocolVersion, Publish, Role, Status, Storage, frame,
     name::Name,
     packet::{self, ack, connect, publish},
     wire::{self, Context, Cursor},
@@ -124,6 +124,15 @@ impl Decoder {
         src: S,
         ready: impl FnOnce(Packet<S::Storage>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
+        // An acknowledgement that only names its exchange: every second packet of QoS 1 and 2.
+        if let [first @ 0x40..=0x7f, 2, high, low, ..] = *src.bytes()
+            && self.legal.contains(first)
+            && let Some(id) = PacketId::new(u16::from_be_bytes([high, low]))
+            && self.max_packet_size >= 4
+        {
+            src.skip(4);
+            return Ok(Status::Ready(ready(Packet::of_ack(first >> 4, Ack::success(id)), 4)));
+        }
         let Frame { first, start, len } = match self.short_frame(src.bytes()) {
             Some(frame) => frame,
             None => match self.frame(src.bytes())? {

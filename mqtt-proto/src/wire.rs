@@ -368,13 +368,16 @@ pub(crate) trait Put {
     }
 }
 
-/// A fixed header and the number that comes first in most bodies. Most packets are short, and then
-/// all of it is one write of a size that the compiler knows.
+/// A fixed header and the number that comes first in most bodies. Most packets are of less than
+/// 16 KiB, and then all of it is one write of a size that the compiler knows.
 #[inline(always)]
 pub(crate) fn put_header_and_u16(first: u8, remaining: u32, number: u16, out: &mut impl Put) {
     let [high, low] = number.to_be_bytes();
     if remaining <= 0x7f {
         return out.slice(&[first, remaining as u8, high, low]);
+    }
+    if remaining <= 0x3fff {
+        return out.slice(&[first, remaining as u8 | 0x80, (remaining >> 7) as u8, high, low]);
     }
     out.u8(first);
     out.varint(remaining);
