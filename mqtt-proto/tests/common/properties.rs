@@ -79,7 +79,7 @@ impl Row {
     }
 
     /// Who may send it in this packet: what the standard says beside the table.
-    fn may_come_from(&self, name: &str, sender: Role) -> bool {
+    pub(crate) fn may_come_from(&self, name: &str, sender: Role) -> bool {
         match (self.id, name, sender) {
             // [MQTT-3.3.4-6]
             (PropertyId::SubscriptionIdentifier, "PUBLISH", Role::Client) => false,
