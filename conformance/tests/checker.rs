@@ -65,7 +65,7 @@ fn an_assertion_without_a_condition_is_no_check() {
 fn an_assertion_that_is_not_reached_is_no_check() {
     fn no_rows(run: &mut Run) {
         run.decoding(&["v5 A-1"]).holds(true, "");
-        for _ in 0..0 {
+        for _row in [(); 0] {
             run.decoding(&["v5 A-2"]).holds(true, "");
         }
     }

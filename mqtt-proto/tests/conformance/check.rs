@@ -34,9 +34,9 @@ pub(crate) fn decode(
     assert_eq!(borrowed, owned.map(Status::ready), "borrowed and owned differ in {bytes:02x?}");
     if bytes.len() < 100 {
         let mut decoder = Decoder::new(from, version);
-        let prefixes =
+        let mut prefixes =
             (0..=bytes.len()).map(|len| decoder.decode(&bytes[..len]).map(Status::ready));
-        let first = prefixes.filter(|result| !matches!(result, Ok(None))).next();
+        let first = prefixes.find(|result| !matches!(result, Ok(None)));
         let first =
             first.unwrap_or(Ok(None)).map(|ready| ready.map(|(packet, _)| packet.to_bytes()));
         assert_eq!(first.map_err(DecodeError::kind), borrowed.clone().map_err(DecodeError::kind));
@@ -90,13 +90,13 @@ pub(crate) fn encodes(run: &mut Run, ids: Ids<'_>, packet: &Packet<Bytes>, bytes
     let len = packet.encode_to_slice(version, &mut slice);
     let mut buffer = BytesMut::new();
     let result = packet.encode(version, &mut buffer);
-    let what = format!("{}", packet.packet_type().name());
-    run.encoding(ids).equal(result, Ok(()), &what);
-    run.encoding(ids).equal(short(&buffer), short(bytes), &what);
-    run.encoding(ids).holds(buffer == bytes, &what);
-    run.encoding(ids).equal(len, Ok(bytes.len()), &what);
-    run.encoding(ids).holds(slice == bytes, &what);
-    run.encoding(ids).equal(packet.encoded_len(version), Ok(bytes.len() as u32), &what);
+    let what = packet.packet_type().name();
+    run.encoding(ids).equal(result, Ok(()), what);
+    run.encoding(ids).equal(short(&buffer), short(bytes), what);
+    run.encoding(ids).holds(buffer == bytes, what);
+    run.encoding(ids).equal(len, Ok(bytes.len()), what);
+    run.encoding(ids).holds(slice == bytes, what);
+    run.encoding(ids).equal(packet.encoded_len(version), Ok(bytes.len() as u32), what);
 }
 
 /// That these bytes are this packet, and that it is written as they are.

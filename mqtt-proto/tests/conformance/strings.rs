@@ -167,7 +167,7 @@ pub(crate) fn text_in_every_field(run: &mut Run) {
                 for text in [text.to_vec(), [b"ab", text, b"cd"].concat()] {
                     let kind = DecodeErrorKind::InvalidUtf8;
                     check::refuses(run, &utf8, field.from, &(field.packet)(&text), kind, MALFORMED);
-                    let made = field.made.from(&text);
+                    let made = field.made.of_bytes(&text);
                     run.encoding(&utf8).equal(
                         made,
                         Err(Refused::Utf8),
@@ -178,7 +178,7 @@ pub(crate) fn text_in_every_field(run: &mut Run) {
             for text in [&b"\0"[..], b"a\0b", b"abcdefgh\0", "\u{20ac}\0".as_bytes()] {
                 let kind = DecodeErrorKind::NulCharacter;
                 check::refuses(run, &nul, field.from, &(field.packet)(text), kind, MALFORMED);
-                let made = field.made.from(text);
+                let made = field.made.of_bytes(text);
                 run.encoding(&nul).equal(made, Err(Refused::Nul), format_args!("{text:02x?}"));
             }
             // Two-, three- and four-byte characters, and the neighbours of what is refused.
@@ -191,7 +191,7 @@ pub(crate) fn text_in_every_field(run: &mut Run) {
                     check::encodes(run, &utf8, &packet, &bytes);
                     check::encodes(run, &nul, &packet, &bytes);
                 }
-                run.encoding(&utf8).equal(field.made.from(text.as_bytes()), Ok(()), text);
+                run.encoding(&utf8).equal(field.made.of_bytes(text.as_bytes()), Ok(()), text);
             }
         }
     }
@@ -227,7 +227,7 @@ enum Refused {
 
 impl Made {
     /// Makes the value of a field from bytes, as far as they are text; a property also from `&str` where they are.
-    fn from(&self, bytes: &[u8]) -> Result<(), Refused> {
+    fn of_bytes(&self, bytes: &[u8]) -> Result<(), Refused> {
         let of_text = |error| match error {
             StringError::InvalidUtf8 => Refused::Utf8,
             StringError::Nul => Refused::Nul,
@@ -255,13 +255,13 @@ impl Made {
             }
         };
         if let Ok(text) = std::str::from_utf8(bytes) {
-            let built = self.from_str(text);
+            let built = self.of_str(text);
             assert_eq!(built.map_err(of_text), made, "{text:?} made in two ways");
         }
         made
     }
 
-    fn from_str(&self, text: &str) -> Result<(), StringError> {
+    fn of_str(&self, text: &str) -> Result<(), StringError> {
         let property = match self {
             Self::Text => return Str::<Bytes>::try_from(text).map(|_| ()),
             Self::Name => return TopicName::<Bytes>::try_from(text).map(|_| ()),
