@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     Direction, Evidence, Layer, Lists, Statement,
-    evidence::{check_file, folder},
+    evidence::{check_file, folder, is_writing},
     run::gaps,
 };
 
@@ -126,9 +126,17 @@ fn escape(text: &str) -> String {
 pub fn check_document() -> Result<(), String> {
     let lists = Lists::project();
     let evidence = Evidence::of_all(&folder(), &lists)?;
+    let members = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for Evidence { package, .. } in &evidence {
+        let tests = members.join(package).join("tests");
+        if !tests.join("conformance.rs").exists() && !tests.join("conformance").exists() {
+            return Err(format!("there is evidence of {package}, which has no test of that kind"));
+        }
+    }
     let mut wrong = gaps(&lists, &Layer::ALL, &evidence.iter().collect::<Vec<_>>());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/CONFORMANCE.md");
+    let path = members.join("docs").join("CONFORMANCE.md");
     let text = document(&lists, &evidence);
-    wrong.extend(check_file(&path, &text, "cargo test -p conformance --test document").err());
+    let command = "cargo test -p conformance --test document";
+    wrong.extend(check_file(&path, &text, is_writing(), command).err());
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }

@@ -92,18 +92,44 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join("evidence")
 }
 
-/// Compares a generated file with what it should hold, or writes it if the environment says so.
-pub(crate) fn check_file(path: &Path, text: &str, command: &str) -> Result<(), String> {
+/// Whether generated files are written, not compared.
+pub(crate) fn is_writing() -> bool {
+    std::env::var("CONFORMANCE").is_ok_and(|value| value == "write")
+}
+
+/// Compares a generated file with what it should hold, or writes it.
+pub(crate) fn check_file(
+    path: &Path,
+    text: &str,
+    is_writing: bool,
+    command: &str,
+) -> Result<(), String> {
     if fs::read_to_string(path).is_ok_and(|found| found.replace("\r\n", "\n") == text) {
         return Ok(());
     }
-    if is_writing() {
+    if is_writing {
         return fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()));
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     Err(format!("{name} is stale; this brings it up to date: CONFORMANCE=write {command}"))
 }
 
-pub(crate) fn is_writing() -> bool {
-    std::env::var("CONFORMANCE").is_ok_and(|value| value == "write")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_file_fails_and_says_what_writes_it() {
+        let path = std::env::temp_dir().join(format!("conformance-{}.tsv", std::process::id()));
+        let check = |text, is_writing| check_file(&path, text, is_writing, "cargo test");
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let stale =
+            format!("{name} is stale; this brings it up to date: CONFORMANCE=write cargo test");
+        assert_eq!(check("one", false), Err(stale.clone()), "there is no file");
+        assert_eq!(check("one", true), Ok(()));
+        assert_eq!(check("one", false), Ok(()));
+        assert_eq!(check("two", false), Err(stale));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one", "comparing wrote");
+        fs::remove_file(&path).unwrap();
+    }
 }

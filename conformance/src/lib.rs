@@ -19,7 +19,7 @@
 //! ```
 //! # let lists = conformance::Lists::parse(
 //! #     &[("v5", "id\tsection\trole\tlayer\tchecks\treason\tsummary\ttest_hint\n\
-//! #        MQTT-2.2.1-3\t2.2.1\tclient\tcodec\tdecode\t-\tNo zero.\t-")],
+//! #        MQTT-2.2.1-3\t2.2.1\tclient\tcodec\tdecode\tone way\tNo zero.\t-")],
 //! #     "layer\tstatus\ncodec\tfinished",
 //! # ).unwrap();
 //! use conformance::{Layer, Run};
@@ -29,11 +29,10 @@
 //!     run.decoding(&["v5 MQTT-2.2.1-3"]).equal(identifier, None, "identifier 0");
 //! }
 //!
-//! # let of = |package, layers| Run::over(lists, package, layers);
-//! let mut run = of("my-crate", &[Layer::Codec]); // in earnest `Run::new`
+//! // In earnest `Run::new("my-crate", &[Layer::Codec])`, and at the end `run.finish()`.
+//! let mut run = Run::over(lists, "my-crate", &[Layer::Codec]);
 //! run.test(packet_identifiers);
-//! # assert!(run.verdict(&[]).is_empty());
-//! // run.finish();
+//! assert!(run.verdict(&[]).is_empty());
 //! ```
 //!
 //! [`Run::finish`] panics with all that is wrong: assertions that do not hold, ids that do not exist, statements of

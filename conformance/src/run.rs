@@ -8,9 +8,6 @@ use std::{
 
 use crate::{Direction, Evidence, Layer, Lists, Statement, document, evidence};
 
-/// How many broken assertions a report shows.
-const SHOWN: usize = 40;
-
 /// Takes note of every assertion that one package makes about statements. See the crate's documentation.
 #[must_use = "a run ends with `finish`"]
 pub struct Run {
@@ -21,10 +18,17 @@ pub struct Run {
     test: &'static str,
     tests: BTreeSet<&'static str>,
     assertions: usize,
-    broken: Vec<String>,
+    broken: Vec<Broken>,
     /// What is wrong with the citations.
     faults: BTreeSet<String>,
     finished: bool,
+}
+
+/// Assertions about the same statements in the same direction that did not hold in one test.
+struct Broken {
+    what: String,
+    first: String,
+    more: usize,
 }
 
 /// An assertion about these statements in this direction, which counts once its condition was looked at.
@@ -78,7 +82,7 @@ impl Run {
         let before = self.assertions;
         let result = catch_unwind(AssertUnwindSafe(|| test(self)));
         if result.is_err() {
-            self.broken.push(format!("{name} panicked, see above"));
+            self.break_off(format!("{name} panicked"), "see above".into());
         } else if self.assertions == before {
             self.faults.insert(format!("{name} asserts nothing"));
         }
@@ -131,6 +135,13 @@ impl Run {
         None
     }
 
+    fn break_off(&mut self, what: String, first: String) {
+        match self.broken.iter_mut().find(|broken| broken.what == what) {
+            Some(broken) => broken.more += 1,
+            None => self.broken.push(Broken { what, first, more: 0 }),
+        }
+    }
+
     fn unknown(&mut self, name: &str) {
         self.faults.insert(format!("there is no statement {name:?}"));
     }
@@ -153,10 +164,7 @@ impl Run {
     }
 
     fn wrong(&self, others: &[Evidence]) -> Vec<String> {
-        let mut wrong: Vec<_> = self.broken.iter().take(SHOWN).cloned().collect();
-        if self.broken.len() > SHOWN {
-            wrong.push(format!("and {} more broken assertions", self.broken.len() - SHOWN));
-        }
+        let mut wrong: Vec<_> = self.broken.iter().map(Broken::to_string).collect();
         wrong.extend(self.faults.iter().cloned());
         let all: Vec<_> = others.iter().chain([&self.evidence]).collect();
         wrong.extend(gaps(&self.lists, &self.layers, &all));
@@ -188,14 +196,15 @@ impl Run {
             let command = format!("cargo test -p {package} --test conformance");
             let path = folder.join(format!("{package}.tsv"));
             let text = self.evidence.text(&self.lists);
-            wrong.extend(evidence::check_file(&path, &text, &command).err());
+            wrong
+                .extend(evidence::check_file(&path, &text, evidence::is_writing(), &command).err());
             if evidence::is_writing() {
                 wrong.extend(document::check_document().err());
             }
         }
         println!("{}", self.counts());
         let count = wrong.len();
-        assert!(wrong.is_empty(), "{count} things are wrong:\n  {}", wrong.join("\n  "));
+        assert!(wrong.is_empty(), "what is wrong ({count}):\n  {}", wrong.join("\n  "));
     }
 
     /// How many statements were checked in which direction, and how many are not applicable.
@@ -249,11 +258,17 @@ impl Assertion<'_> {
         if !condition {
             let names = |&at: &usize| self.run.lists.statements()[at].name.as_str();
             let names: Vec<_> = self.statements.iter().map(names).collect();
-            let (test, at) = (self.run.test, Location::caller());
-            let broken =
-                format!("{} ({}) in {test}, {at}: {what}", names.join(", "), self.direction);
-            self.run.broken.push(broken);
+            let broken = format!("{} ({}) in {}", names.join(", "), self.direction, self.run.test);
+            self.run.break_off(broken, format!("{}: {what}", Location::caller()));
         }
+    }
+}
+
+impl Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, first, more } = self;
+        write!(f, "{what}: {first}")?;
+        if *more > 0 { write!(f, "; and {more} more like it") } else { Ok(()) }
     }
 }
 

@@ -102,6 +102,15 @@ pub(crate) fn remaining_lengths(run: &mut Run) {
     let largest = unhex("30 ff ff ff 7f");
     run.decoding(ids).equal(header(&largest), Ok(Some(268_435_460)), "the largest");
     run.decoding(ids).equal(268_435_460, MAX_PACKET_SIZE, "what it is called");
+    let limited = |limit| {
+        let mut decoder =
+            Decoder::new(Role::Client, ProtocolVersion::V5).with_max_packet_size(limit);
+        decoder.header(&largest).map(|status| status.ready().is_some())
+    };
+    run.decoding(ids).equal(limited(268_435_460), Ok(true), "as large as the limit");
+    let found = limited(268_435_459).map_err(|error| (error.kind(), error.reason_code().get()));
+    let expected = Err((DecodeErrorKind::PacketTooLarge, 0x95));
+    run.decoding(ids).equal(found, expected, "larger than the limit");
     for fifth in 0..=255 {
         for bytes in [[0x30, 0xff, 0xff, 0xff, 0xff, fifth], [0x30, 0x80, 0x80, 0x80, 0x80, fifth]]
         {
