@@ -259,9 +259,19 @@ impl Assertion<'_> {
             let names = |&at: &usize| self.run.lists.statements()[at].name.as_str();
             let names: Vec<_> = self.statements.iter().map(names).collect();
             let broken = format!("{} ({}) in {}", names.join(", "), self.direction, self.run.test);
-            self.run.break_off(broken, format!("{}: {what}", Location::caller()));
+            let what = shorten(format!("{}: {what}", Location::caller()));
+            self.run.break_off(broken, what);
         }
     }
+}
+
+/// A packet may be long.
+fn shorten(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(600) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 impl Display for Broken {

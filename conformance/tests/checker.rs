@@ -151,6 +151,15 @@ fn a_broken_assertion_says_which_statement_which_test_and_what_was_found() {
 }
 
 #[test]
+fn a_report_is_short_even_where_a_packet_is_long() {
+    fn long(run: &mut Run) {
+        run.decoding(&["v5 A-1"]).equal("\u{20ac}".repeat(65_535).as_str(), "", "a topic");
+    }
+    let wrong = wrong_with(|run| run.test(long));
+    assert!(wrong[0].len() < 2_500, "{}", wrong[0].len());
+}
+
+#[test]
 fn a_panic_in_a_test_fails_the_run() {
     fn panics(run: &mut Run) {
         run.decoding(&["v5 A-1"]).holds(true, "");

@@ -16,9 +16,12 @@ pub(crate) const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::V311, Protoc
 /// The version that all of these statements are of.
 #[track_caller]
 pub(crate) fn version(ids: Ids<'_>) -> ProtocolVersion {
-    let v5 = ids.iter().filter(|id| id.starts_with("v5 ")).count();
-    assert!(v5 == 0 || v5 == ids.len(), "statements of both versions: {ids:?}");
-    if v5 == 0 { ProtocolVersion::V311 } else { ProtocolVersion::V5 }
+    let all = |start: &str| ids.iter().all(|id| id.starts_with(start));
+    match (all("v3.1.1 "), all("v5 ")) {
+        (true, false) => ProtocolVersion::V311,
+        (false, true) => ProtocolVersion::V5,
+        _ => panic!("not statements of one version: {ids:?}"),
+    }
 }
 
 /// The packet, borrowed and owned the same, or why it is none; the same however few bytes come at a time.

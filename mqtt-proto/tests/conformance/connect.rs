@@ -219,6 +219,11 @@ pub(crate) fn all_connect_flags(run: &mut Run) {
             check::encodes(run, &ids, &packet, &bytes);
         }
     }
+    for ids in [["v3.1.1 MQTT-3.1.2-14"], ["v5 MQTT-3.1.2-12"]] {
+        for bits in 3..=255 {
+            run.encoding(&ids).equal(QoS::from_bits(bits), None, bits);
+        }
+    }
     for flags in (0..=255).filter(|&flags| !are_legal(ProtocolVersion::V5, flags)) {
         let broken = rules(ProtocolVersion::V5, flags).iter().any(|rule| rule.is_broken);
         assert!(broken, "two ways to say what is legal: {flags:08b}");
