@@ -6,14 +6,12 @@ mod common;
 mod describe;
 
 use bytes::BytesMut;
-use common::rows;
+use common::{ROLES, rows, wire::unhex};
 use describe::describe;
 use mqtt_proto::{
     DecodeErrorKind, Decoder, Packet, PacketRef, PropertyId, ProtocolVersion, Role, Status,
 };
 use serde_json::{Value, json};
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 const WELLFORMED: &str = include_str!("data/wellformed.tsv");
 const MALFORMED: &str = include_str!("data/malformed.tsv");
@@ -226,14 +224,6 @@ fn assert_encodes(
     let mut encoded = BytesMut::new();
     packet.unwrap().encode(version, &mut encoded).unwrap();
     assert_eq!(encoded, unhex(hex));
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    assert!(text.len().is_multiple_of(2) && text.is_ascii(), "{text:?} is not hexadecimal");
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
 }
 
 fn version(level: &str) -> ProtocolVersion {
