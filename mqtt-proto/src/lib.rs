@@ -39,6 +39,7 @@ extern crate alloc;
 extern crate std;
 
 mod decoder;
+mod display;
 mod error;
 mod frame;
 #[cfg(all(feature = "bytes", any(test, feature = "fuzzing")))]
@@ -60,6 +61,7 @@ mod wire;
 pub use property::{PropertiesBuilder, PropertyError};
 pub use {
     decoder::Decoder,
+    display::MAX_DISPLAY_LEN,
     error::{DecodeError, DecodeErrorKind, EncodeError},
     frame::{FrameHeader, MAX_PACKET_SIZE, PacketType, Status},
     id::{InvalidQoS, PacketId, QoS},

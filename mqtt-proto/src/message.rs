@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use crate::{Properties, QoS, Storage, TopicName};
+use crate::{Delivery, PacketId, Properties, Publish, QoS, Storage, TopicName};
 
 /// An Application Message: what is said. Its `Debug` form shows the payload as text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +68,14 @@ impl<B: Storage> Publication<B> {
     #[inline]
     pub fn as_ref(&self) -> Publication<&[u8]> {
         Publication { qos: self.qos, retain: self.retain, message: self.message.as_ref() }
+    }
+
+    /// The first delivery of it over a connection. QoS 0 has no packet identifier, and `id` is not
+    /// used then.
+    #[must_use]
+    pub fn into_publish(self, id: PacketId) -> Publish<B> {
+        let delivery = Delivery::first(self.qos, id);
+        Publish { delivery, retain: self.retain, message: self.message }
     }
 
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Publication<C> {

@@ -95,7 +95,9 @@ macro_rules! properties {
         }
 
         /// One property and its value, borrowed from its list.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        ///
+        /// Its `Debug` form does not show authentication data.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Property<'a> {
             $($(#[$doc])* $name($value),)*
         }
@@ -106,6 +108,12 @@ macro_rules! properties {
             pub const fn id(&self) -> PropertyId {
                 match self {
                     $(Self::$name(..) => PropertyId::$name,)*
+                }
+            }
+
+            pub(crate) const fn debug_value(&self) -> &dyn fmt::Debug {
+                match self {
+                    $(Self::$name(value) => value,)*
                 }
             }
         }
@@ -392,13 +400,7 @@ impl<B: Storage> Properties<B> {
 
 impl<B: Storage> fmt::Debug for Properties<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.iter().map(|property| match property {
-                // May be a secret of the authentication method.
-                Property::AuthenticationData(_) => Property::AuthenticationData(b"(hidden)"),
-                property => property,
-            }))
-            .finish()
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -22,7 +22,27 @@ const USER_NAME: u8 = 0x80;
 
 /// The client's request for a session, first packet of every connection [MQTT-3.1.0-1].
 ///
-/// Its `Debug` form shows neither password nor authentication data.
+/// ```
+/// use mqtt_proto::{Connect, Packet, Properties, Property, ProtocolVersion, Publication};
+///
+/// let offline = Publication::new("room/1/state".try_into()?, "offline").with_retain(true);
+/// let mut connect = Connect::new(ProtocolVersion::V5, "thermometer".try_into()?);
+/// connect.clean_start = false;
+/// connect.user_name = Some("alice".try_into()?);
+/// connect.password = Some("secret".into());
+/// connect.will = Some(offline);
+/// connect.properties = Properties::new([Property::SessionExpiryInterval(3600)])?;
+/// assert_eq!(
+///     Packet::Connect(connect).to_string(),
+///     "CONNECT version=5.0 client_id=\"thermometer\" clean_start=false keep_alive=60 \
+///      user_name=\"alice\" password=(hidden) \
+///      will=(topic=\"room/1/state\" qos=0 retain payload=\"offline\") \
+///      properties=[SessionExpiryInterval=3600]"
+/// );
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Neither its `Debug` form nor its `Display` form shows password or authentication data.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Connect<B: Storage> {
     /// What this connection speaks from here on.
@@ -57,6 +77,12 @@ impl<B: Storage> Connect<B> {
             password: None,
             properties: Properties::default(),
         }
+    }
+
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { properties, ..self }
     }
 
     /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller

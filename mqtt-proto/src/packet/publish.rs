@@ -1,8 +1,8 @@
 //! PUBLISH, section 3.3.
 
 use crate::{
-    DecodeErrorKind, EncodeError, FrameHeader, Message, PacketId, PacketType, PropertyId,
-    PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
+    DecodeErrorKind, EncodeError, FrameHeader, Message, PacketId, PacketType, Properties,
+    PropertyId, PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
     packet::{Body, check_v311_properties, fits, put_properties},
     text::check_topic_name,
     wire::{Context, Put, Reader, put_header_and_u16},
@@ -32,6 +32,17 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// The first delivery at this QoS: with DUP not set. QoS 0 has no packet identifier, and `id` is
+    /// not used then.
+    #[must_use]
+    pub const fn first(qos: QoS, id: PacketId) -> Self {
+        match qos {
+            QoS::AtMostOnce => Self::AtMostOnce,
+            QoS::AtLeastOnce => Self::AtLeastOnce { id, dup: false },
+            QoS::ExactlyOnce => Self::ExactlyOnce { id, dup: false },
+        }
+    }
+
     /// 0, 1 or 2.
     #[must_use]
     #[inline]
@@ -64,6 +75,24 @@ impl Delivery {
 }
 
 /// A message on its way over one connection.
+///
+/// ```
+/// use mqtt_proto::{Delivery, Packet, PacketId, Publication, Publish, QoS, TopicName};
+///
+/// let publish = Publish::new(TopicName::borrowed("room/1")?, b"21.5");
+/// let line = Packet::Publish(publish).to_string();
+/// assert_eq!(line, r#"PUBLISH topic="room/1" qos=0 payload="21.5""#);
+///
+/// let publish = publish.with_delivery(Delivery::first(QoS::AtLeastOnce, PacketId::MIN));
+/// let line = Packet::Publish(publish.with_retain(true)).to_string();
+/// assert_eq!(line, r#"PUBLISH topic="room/1" qos=1 id=1 retain payload="21.5""#);
+///
+/// // What an application handed in, a will or a retained message:
+/// let publication = Publication::new(TopicName::try_from("room/1")?, "21.5").with_qos(QoS::ExactlyOnce);
+/// let publish = publication.into_publish(PacketId::MIN);
+/// assert_eq!(publish.to_string(), r#"PUBLISH topic="room/1" qos=2 id=1 payload="21.5""#);
+/// # Ok::<_, mqtt_proto::StringError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Publish<B: Storage> {
     /// How it is acknowledged.
@@ -76,6 +105,31 @@ pub struct Publish<B: Storage> {
 }
 
 impl<B: Storage> Publish<B> {
+    /// At QoS 0, not retained and without properties.
+    #[must_use]
+    pub fn new(topic: TopicName<B>, payload: B) -> Self {
+        let message = Message { topic, payload, properties: Properties::default() };
+        Self { delivery: Delivery::AtMostOnce, retain: false, message }
+    }
+
+    /// Delivered like this.
+    #[must_use]
+    pub fn with_delivery(self, delivery: Delivery) -> Self {
+        Self { delivery, ..self }
+    }
+
+    /// With this RETAIN flag.
+    #[must_use]
+    pub fn with_retain(self, retain: bool) -> Self {
+        Self { retain, ..self }
+    }
+
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { message: Message { properties, ..self.message }, ..self }
+    }
+
     /// The same packet, borrowed.
     #[must_use]
     #[inline]

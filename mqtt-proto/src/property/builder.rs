@@ -1,6 +1,7 @@
 //! Property lists written by a caller.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// Writes a property list. Which packet it is for is checked when that packet is encoded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct PropertiesBuilder {
     block: Vec<u8>,
     set: PropertySet,
@@ -49,6 +50,12 @@ impl PropertiesBuilder {
     #[must_use]
     pub fn build(self) -> Properties<Bytes> {
         Properties { block: self.block.into(), set: self.set }
+    }
+}
+
+impl fmt::Debug for PropertiesBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Properties { block: self.block.as_slice(), set: self.set }.fmt(f)
     }
 }
 
