@@ -4,7 +4,6 @@
 //! walked again on demand. Nothing is allocated for it, and forwarding it is a copy, which is what
 //! [MQTT-3.3.2-17] and [MQTT-3.3.2-18] ask for.
 
-#[cfg(feature = "bytes")]
 mod builder;
 mod value;
 
@@ -17,7 +16,8 @@ use crate::{
 };
 
 #[cfg(feature = "bytes")]
-pub use builder::{PropertiesBuilder, PropertyError};
+pub use builder::PropertiesBuilder;
+pub use builder::PropertyError;
 
 /// Whose list it is: a packet's, or the Will Properties inside CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,7 +125,6 @@ macro_rules! properties {
                 }
             }
 
-            #[cfg(feature = "bytes")]
             fn value(self) -> Value<'a> {
                 match self {
                     $(Self::$name(value) => value.into(),)*

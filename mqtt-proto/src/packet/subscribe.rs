@@ -59,7 +59,8 @@ pub struct Subscribe<B: Storage> {
 /// assert_eq!(suback.to_string(), "SUBACK id=1 codes=[0x01 (Granted QoS 1), 0x87 (Not authorized)]");
 /// ```
 ///
-/// 3.1.1 knows one failure, 0x80; [`ReasonCode::nearest_in`] turns any other into it.
+/// 3.1.1 knows one failure, 0x80; [`ReasonCode::nearest_in`](crate::ReasonCode::nearest_in) turns
+/// any other into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubAck<B: Storage> {
     /// Of the SUBSCRIBE [MQTT-3.8.4-2].
