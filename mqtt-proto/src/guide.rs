@@ -235,6 +235,9 @@
 //! [`PacketRef::to_bytes`](crate::Packet::to_bytes) makes an owned packet of a borrowed one. Where the
 //! compiler cannot tell which you mean, say `TopicName::borrowed("a")` for the first and
 //! `TopicName::<Bytes>::try_from("a")` for the second, or name the type: `Packet::<Bytes>::PingReq`.
+//! That is what the error "type annotations needed" asks for here.
+//!
+//! `Bytes` and `BytesMut` are those of the crate `bytes`, version 1: add it to your dependencies.
 //!
 //! Without an allocator the lists of SUBSCRIBE, UNSUBSCRIBE and SUBACK, and properties, are written
 //! into a buffer of yours:

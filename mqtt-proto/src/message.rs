@@ -32,6 +32,12 @@ pub struct Publication<B: Storage> {
 }
 
 impl<B: Storage> Message<B> {
+    /// Without properties.
+    #[must_use]
+    pub fn new(topic: TopicName<B>, payload: B) -> Self {
+        Self { topic, payload, properties: Properties::default() }
+    }
+
     /// The same message, borrowed.
     #[must_use]
     #[inline]
@@ -131,11 +137,8 @@ mod owned {
         /// ```
         #[must_use]
         pub fn new(topic: TopicName<Bytes>, payload: impl Into<Bytes>) -> Self {
-            Self {
-                qos: QoS::AtMostOnce,
-                retain: false,
-                message: Message { topic, payload: payload.into(), properties: Properties::EMPTY },
-            }
+            let message = Message::new(topic, payload.into());
+            Self { qos: QoS::AtMostOnce, retain: false, message }
         }
 
         /// With this QoS.

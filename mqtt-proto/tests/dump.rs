@@ -204,7 +204,7 @@ fn pointed_at(printed: &str) -> usize {
     let column = lines[mark].find("^^").unwrap();
     let line = lines[mark - 1];
     let start: usize = line[..8].trim().parse().unwrap();
-    let before = line.get(10..column).or(line.get(10..)).unwrap_or_default();
+    let before = line.get(10..column.min(line.len())).unwrap_or_default();
     let on_line = before.split_whitespace().count();
     // The mark is two wide, as a byte is.
     assert!(line.get(column..column + 2).is_none_or(|byte| !byte.contains(' ')), "{printed}");
@@ -238,8 +238,9 @@ fn every_cut_of_a_wellformed_vector_says_how_much_is_missing() {
 #[test]
 fn the_input_is_hexadecimal_text_or_the_bytes_themselves() {
     let (guess, hex, raw) = (Format::Guess, Format::Hex, Format::Raw);
-    let ping = &[0xc0, 0][..];
-    let cases: [(&[u8], Format, Result<&[u8], &str>); 12] = [
+    let ping: &[u8] = &[0xc0, 0];
+    type Case = (&'static [u8], Format, Result<&'static [u8], &'static str>);
+    let cases: [Case; 12] = [
         (b"c000", guess, Ok(ping)),
         (b" C0\t0\n0\r\n", guess, Ok(ping)),
         (b"c000", hex, Ok(ping)),

@@ -23,8 +23,15 @@ const USER_NAME: u8 = 0x80;
 /// The client's request for a session, first packet of every connection [MQTT-3.1.0-1].
 ///
 /// ```
-/// use mqtt_proto::{Connect, Packet, Properties, Property, ProtocolVersion, Publication};
+/// use mqtt_proto::{Connect, Packet, Properties, Property, ProtocolVersion, Publication, Str};
 ///
+/// let connect = Packet::Connect(Connect::new(ProtocolVersion::V311, Str::borrowed("thermometer")?));
+/// assert_eq!(
+///     connect.to_string(),
+///     "CONNECT version=3.1.1 client_id=\"thermometer\" clean_start=true keep_alive=60"
+/// );
+///
+/// // All there is; owned, as it takes a publication.
 /// let offline = Publication::new("room/1/state".try_into()?, "offline").with_retain(true);
 /// let mut connect = Connect::new(ProtocolVersion::V5, "thermometer".try_into()?);
 /// connect.clean_start = false;

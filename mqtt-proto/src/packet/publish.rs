@@ -108,8 +108,11 @@ impl<B: Storage> Publish<B> {
     /// At QoS 0, not retained and without properties.
     #[must_use]
     pub fn new(topic: TopicName<B>, payload: B) -> Self {
-        let message = Message { topic, payload, properties: Properties::default() };
-        Self { delivery: Delivery::AtMostOnce, retain: false, message }
+        Self {
+            delivery: Delivery::AtMostOnce,
+            retain: false,
+            message: Message::new(topic, payload),
+        }
     }
 
     /// Delivered like this.
