@@ -391,7 +391,7 @@
 //! * Work is linear in the bytes of a packet. Asking again for a packet that is not all there costs its
 //!   fixed header only.
 //! * Packets of [`decode_bytes`](Decoder::decode_bytes) share the buffer they came in, and keep all of
-//!   it alive: a topic of 10 bytes may hold 64 KiB. Copy what you keep for long with
+//!   it alive: a payload of 10 bytes may hold 64 KiB. Copy what you keep for long with
 //!   [`Message::detach`] or [`Publication::detach`], in one allocation of exactly its size.
 //! * Encoding allocates nothing but what your buffer grows by. Constructors of owned values allocate:
 //!   one for each text, list or property list that is not empty.
