@@ -3,10 +3,11 @@
 use core::fmt;
 
 use crate::{
-    Connect, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef,
-    PacketType, ProtocolVersion, Role, Status, Storage, frame,
-    packet::{self, ack, publish},
-    wire::{self, Context, Cursor, Reader},
+    DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef, PacketType,
+    ProtocolVersion, Publish, Role, Status, Storage, frame,
+    name::Name,
+    packet::{self, ack, connect, publish},
+    wire::{self, Context, Cursor},
 };
 
 /// Reads the packets of one side of one connection, borrowed or owned, by one and the same code.
@@ -123,21 +124,19 @@ impl Decoder {
         src: S,
         ready: impl FnOnce(Packet<S::Storage>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let frame = match self.short_frame(src.bytes()) {
+        let Frame { first, start, len } = match self.short_frame(src.bytes()) {
             Some(frame) => frame,
             None => match self.frame(src.bytes())? {
                 Status::Ready(frame) => frame,
                 Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
             },
         };
-        let Frame { first, start, len } = frame;
         let cursor = Cursor::new(&src.bytes()[start..len], len);
         match first >> 4 {
             3 => match publish::Layout::read(first, cursor, self.context()) {
-                Ok(layout) => {
-                    let publish = layout.of(src.take(len));
+                Ok(layout) => src.publish(layout, len, |publish| {
                     Ok(Status::Ready(ready(Packet::Publish(publish), len)))
-                }
+                }),
                 Err(error) => Err(self.fail(error)),
             },
             number @ 4..=7 => match ack::Layout::read(number, cursor, self.context()) {
@@ -152,8 +151,8 @@ impl Decoder {
                 }
                 Err(error) => Err(self.fail(error)),
             },
-            1 => self.connect(frame, src.take(len), ready),
-            _ => self.other(frame, src.take(len), ready),
+            1 => self.connect(start, src.take(len), ready),
+            _ => self.other(first, start, src.take(len), ready),
         }
     }
 
@@ -168,36 +167,37 @@ impl Decoder {
     #[inline(never)]
     fn connect<B: Storage, T>(
         &mut self,
-        frame: Frame,
+        start: usize,
         packet: B,
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let mut reader = Reader::new(&packet, frame.start);
-        let connect =
-            Connect::decode(&mut reader, self.version).map_err(|error| self.fail(error))?;
-        self.version = Some(connect.version);
+        let (bytes, len) = (packet.as_ref(), packet.as_ref().len());
+        let layout = match connect::Layout::read(Cursor::after(bytes, start), self.version) {
+            Ok(layout) => layout,
+            Err(error) => return Err(self.fail(error)),
+        };
+        self.version = Some(layout.version);
         self.legal = FirstBytes::of(self.sender, self.version);
         // Not checked while the version was unknown.
-        if connect.version == ProtocolVersion::V5
-            && !wire::is_minimal(&packet.as_ref()[1..frame.start])
-        {
+        if layout.version == ProtocolVersion::V5 && !wire::is_minimal(&bytes[1..start]) {
             return Err(self.fail(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1)));
         }
-        Ok(Status::Ready(ready(Packet::Connect(connect), frame.len)))
+        Ok(Status::Ready(ready(Packet::Connect(layout.of(packet)), len)))
     }
 
     #[inline(never)]
     fn other<B: Storage, T>(
         &mut self,
-        frame: Frame,
+        first: u8,
+        start: usize,
         packet: B,
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let mut reader = Reader::new(&packet, frame.start);
-        match packet::decode_other(frame.first >> 4, &mut reader, self.context()) {
-            Ok(other) => Ok(Status::Ready(ready(other, frame.len))),
+        let len = packet.as_ref().len();
+        packet::decode_other(first >> 4, packet, start, self.context(), |packet| match packet {
+            Ok(packet) => Ok(Status::Ready(ready(packet, len))),
             Err(error) => Err(self.fail(error)),
-        }
+        })
     }
 
     /// Where a packet that is legal, short and all there begins and ends. What is not is looked at
@@ -293,6 +293,14 @@ trait Source {
 
     /// Takes them out and does not look at them again.
     fn skip(self, len: usize);
+
+    /// Takes a PUBLISH out.
+    fn publish<T>(
+        self,
+        layout: publish::Layout,
+        len: usize,
+        ready: impl FnOnce(Publish<Self::Storage>) -> T,
+    ) -> T;
 }
 
 impl<'a> Source for &'a [u8] {
@@ -310,6 +318,16 @@ impl<'a> Source for &'a [u8] {
 
     #[inline(always)]
     fn skip(self, _: usize) {}
+
+    #[inline(always)]
+    fn publish<T>(
+        self,
+        layout: publish::Layout,
+        len: usize,
+        ready: impl FnOnce(Publish<&'a [u8]>) -> T,
+    ) -> T {
+        ready(layout.of(self.take(len)))
+    }
 }
 
 #[cfg(feature = "bytes")]
@@ -330,6 +348,35 @@ impl Source for &mut bytes::BytesMut {
     fn skip(self, len: usize) {
         bytes::Buf::advance(self, len);
     }
+
+    /// A short topic name is copied rather than shared. That `ready` is called in two places lets
+    /// the copy go to where it belongs.
+    #[inline(always)]
+    fn publish<T>(
+        self,
+        layout: publish::Layout,
+        len: usize,
+        ready: impl FnOnce(Publish<bytes::Bytes>) -> T,
+    ) -> T {
+        let topic = layout.topic();
+        match Name::short_at(&self[topic.start..], topic.len()) {
+            Some(name) => ready(layout.with_topic(name, self.take(len))),
+            None => publish_rare(self, layout, len, ready),
+        }
+    }
+}
+
+/// With a long topic name, or at the end of the buffer.
+#[cfg(feature = "bytes")]
+#[cold]
+#[inline(never)]
+fn publish_rare<T>(
+    src: &mut bytes::BytesMut,
+    layout: publish::Layout,
+    len: usize,
+    ready: impl FnOnce(Publish<bytes::Bytes>) -> T,
+) -> T {
+    ready(layout.of(src.take(len)))
 }
 
 /// The first bytes, packet type and flags, that a packet may have now, as bits.

@@ -63,6 +63,7 @@ pub mod guide;
 mod id;
 mod list;
 mod message;
+mod name;
 mod options;
 mod packet;
 mod property;

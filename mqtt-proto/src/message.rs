@@ -96,22 +96,27 @@ mod owned {
     use bytes::Bytes;
 
     use super::*;
+    use crate::name::Name;
 
     impl<B: Storage> Message<B> {
-        /// A copy in one allocation of exactly its size.
+        /// A copy in one allocation of no more than its size.
         ///
         /// A decoded message is a view into the buffer it was read from, and keeps all of that
         /// buffer alive. What is kept for long (retained, queued, awaiting an
         /// acknowledgement) is detached first.
         #[must_use]
         pub fn detach(&self) -> Message<Bytes> {
-            let fields = [self.topic.as_bytes(), self.properties.as_bytes(), self.payload.as_ref()];
+            let topic = self.topic.as_bytes();
+            let short = Name::short(topic);
+            let topic = if short.is_some() { &[] } else { topic };
+            let fields = [topic, self.properties.as_bytes(), self.payload.as_ref()];
             let mut copy = Vec::with_capacity(fields.iter().map(|field| field.len()).sum());
             for field in fields {
                 copy.extend_from_slice(field);
             }
             let mut copy = Bytes::from(copy);
-            let topic = TopicName::new_unchecked(copy.split_to(fields[0].len()));
+            let topic = copy.split_to(topic.len());
+            let topic = TopicName::new_unchecked(short.unwrap_or(Name::Kept(topic)));
             let properties =
                 Properties::new_unchecked(copy.split_to(fields[1].len()), self.properties.set());
             Message { topic, payload: copy, properties }

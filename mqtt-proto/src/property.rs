@@ -502,7 +502,7 @@ pub(crate) fn check(
             set.0 |= PropertySet::MANY_SUBSCRIPTION_IDENTIFIERS;
         }
         set.0 |= bit;
-        if let Err(kind) = value::check_next(number, &mut list) {
+        if let Err(kind) = value::check_next(number, KINDS[usize::from(number & 63)], &mut list) {
             return Err(start.fault(kind));
         }
     }

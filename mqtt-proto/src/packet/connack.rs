@@ -4,7 +4,7 @@ use crate::{
     DecodeError, DecodeErrorKind, EncodeError, PacketType, Properties, PropertyOwner,
     ProtocolVersion, ReasonCode, Role, Storage,
     packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
-    wire::{Context, Put, Reader},
+    wire::{Context, Cursor, Put},
 };
 
 const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::ConnAck);
@@ -61,32 +61,31 @@ impl<B: Storage> ConnAck<B> {
         Self { properties, ..self }
     }
 
-    pub(crate) fn decode(
-        reader: &mut Reader<'_, B>,
-        context: Context,
-    ) -> Result<Self, DecodeError> {
-        let start = reader.cursor;
-        let flags = reader.cursor.u8()?;
+    pub(crate) fn decode(packet: B, start: usize, context: Context) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::after(packet.as_ref(), start);
+        let start = cursor;
+        let flags = cursor.u8()?;
         if flags > 1 {
             return Err(start.fault(DecodeErrorKind::ConnAckFlags));
         }
         let reason = match context.version {
             ProtocolVersion::V311 => {
-                let at = reader.cursor;
-                let code = reader.cursor.u8()?;
+                let at = cursor;
+                let code = cursor.u8()?;
                 match ReasonCode::from_connect_return_code(code) {
                     Some(reason) => reason,
                     None => return Err(at.fault(DecodeErrorKind::ReasonCode(code))),
                 }
             }
-            ProtocolVersion::V5 => reader.cursor.reason(PacketType::ConnAck, context)?,
+            ProtocolVersion::V5 => cursor.reason(PacketType::ConnAck, context)?,
         };
         let session_present = flags == 1;
         if session_present && reason != ReasonCode::SUCCESS {
             return Err(start.fault(DecodeErrorKind::SessionPresentInRefusal));
         }
-        let properties = reader.properties(OWNER, context)?;
-        Ok(Self { session_present, reason, properties })
+        let properties = cursor.properties(OWNER, context)?;
+        cursor.end()?;
+        Ok(Self { session_present, reason, properties: properties.last_of(packet) })
     }
 
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> ConnAck<C> {

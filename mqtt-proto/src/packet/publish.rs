@@ -3,9 +3,10 @@
 use crate::{
     DecodeError, DecodeErrorKind, EncodeError, Message, PacketId, PacketType, Properties,
     PropertyId, PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
+    name::Name,
     packet::{Body, check_v311_properties, fits, put_properties},
     text::check_topic_name,
-    wire::{Context, Cursor, PropertyList, Put, put_header_and_u16},
+    wire::{Context, Cursor, PropertyList, Put, Span, put_header_and_u16},
 };
 
 const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Publish);
@@ -104,12 +105,23 @@ pub struct Publish<B: Storage> {
     pub message: Message<B>,
 }
 
+/// That there is a topic alias to stand for an empty topic name.
+#[cold]
+#[inline(never)]
+fn check_alias(properties: PropertyList, start: Cursor<'_>) -> Result<(), DecodeError> {
+    if properties.set().contains(PropertyId::TopicAlias) {
+        Ok(())
+    } else {
+        Err(start.fault(DecodeErrorKind::TopicNameEmpty))
+    }
+}
+
 /// A PUBLISH that was checked, by the places of its parts in the packet. It is the same for every
 /// storage, and nothing is taken out of a buffer before all of it is known to be good.
 pub(crate) struct Layout {
     delivery: Delivery,
     retain: bool,
-    topic: (usize, usize),
+    topic: Span,
     properties: PropertyList,
     payload: usize,
 }
@@ -123,8 +135,7 @@ impl Layout {
     ) -> Result<Self, DecodeError> {
         let start = cursor;
         let topic =
-            cursor.checked(|name| check_topic_name(name).map_err(StringError::in_topic_name))?;
-        let topic = (cursor.position() - topic.len(), cursor.position());
+            cursor.span(|name| check_topic_name(name).map_err(StringError::in_topic_name))?;
         let dup = first & 8 != 0;
         let delivery = match first >> 1 & 3 {
             0 => Delivery::AtMostOnce,
@@ -132,17 +143,30 @@ impl Layout {
             _ => Delivery::ExactlyOnce { id: cursor.packet_id()?, dup },
         };
         let properties = cursor.properties(OWNER, context)?;
-        if topic.0 == topic.1 && !properties.set().contains(PropertyId::TopicAlias) {
-            return Err(start.fault(DecodeErrorKind::TopicNameEmpty));
+        if topic.len() == 0 {
+            check_alias(properties, start)?;
         }
         let retain = first & 1 != 0;
         Ok(Self { delivery, retain, topic, properties, payload: cursor.position() })
     }
 
+    /// The place of the topic name.
+    #[inline(always)]
+    pub(crate) const fn topic(&self) -> Span {
+        self.topic
+    }
+
     /// The parts, out of the packet they were found in.
     #[inline(always)]
     pub(crate) fn of<B: Storage>(self, packet: B) -> Publish<B> {
-        let topic = TopicName::new_unchecked(packet.slice(self.topic.0, self.topic.1));
+        let topic = packet.name(self.topic);
+        self.with_topic(topic, packet)
+    }
+
+    /// As [`of`](Self::of), but for the topic name.
+    #[inline(always)]
+    pub(crate) fn with_topic<B: Storage>(self, topic: Name<B>, packet: B) -> Publish<B> {
+        let topic = TopicName::new_unchecked(topic);
         let properties = self.properties.of(&packet);
         let payload = packet.tail(self.payload);
         let message = Message { topic, payload, properties };

@@ -5,7 +5,7 @@ use crate::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,
     ReasonCodes, Storage, SubscribeFilters, UnsubscribeFilters,
     packet::{Body, check_v311_properties, fits, put_properties},
-    wire::{Context, Put, Reader, put_header_and_u16},
+    wire::{Context, Cursor, Put, put_header_and_u16},
 };
 
 /// A client's request for messages.
@@ -140,18 +140,24 @@ constructors! {
 }
 
 macro_rules! id_properties_list {
-    ($($name:ident $first:literal $list:ident
-        decode($reader:ident, $context:ident) $decode:expr,
+    ($($name:ident $first:literal $list:ident $list_type:ident
+        decode($cursor:ident, $context:ident) $decode:expr,
         check($self:ident, $version:ident) $check:expr;)*) => {$(
         impl<B: Storage> $name<B> {
             pub(crate) fn decode(
-                $reader: &mut Reader<'_, B>,
+                packet: B,
+                start: usize,
                 $context: Context,
             ) -> Result<Self, DecodeError> {
-                let id = $reader.cursor.packet_id()?;
+                let mut cursor = Cursor::after(packet.as_ref(), start);
+                let id = cursor.packet_id()?;
                 let owner = PropertyOwner::Packet(PacketType::$name);
-                let properties = $reader.properties(owner, $context)?;
-                Ok(Self { id, properties, $list: $decode })
+                let properties = cursor.properties(owner, $context)?;
+                let $cursor = cursor;
+                $decode?;
+                let list = cursor.position();
+                let properties = properties.of(&packet);
+                Ok(Self { id, properties, $list: $list_type::new_unchecked(packet.tail(list)) })
             }
 
             pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> $name<C> {
@@ -194,19 +200,21 @@ macro_rules! id_properties_list {
 }
 
 id_properties_list! {
-    Subscribe 0x82 filters
-        decode(reader, context) SubscribeFilters::decode(reader, context)?,
+    Subscribe 0x82 filters SubscribeFilters
+        decode(cursor, context) SubscribeFilters::<B>::check_wire(cursor, context),
         check(self, version) self.filters.check(version);
-    SubAck 0x90 codes
-        decode(reader, context) ReasonCodes::decode(reader, PacketType::SubAck, context)?,
+    SubAck 0x90 codes ReasonCodes
+        decode(cursor, context) ReasonCodes::<B>::check_wire(cursor, PacketType::SubAck, context),
         check(self, version) self.codes.check(PacketType::SubAck, version);
-    Unsubscribe 0xa2 filters
-        decode(reader, context) UnsubscribeFilters::decode(reader, context)?,
+    Unsubscribe 0xa2 filters UnsubscribeFilters
+        decode(cursor, context) UnsubscribeFilters::<B>::check_wire(cursor, context),
         check(self, version) self.filters.check(version);
-    UnsubAck 0xb0 codes
-        decode(reader, context) match context.version {
-            ProtocolVersion::V311 => ReasonCodes::default(),
-            ProtocolVersion::V5 => ReasonCodes::decode(reader, PacketType::UnsubAck, context)?,
+    UnsubAck 0xb0 codes ReasonCodes
+        decode(cursor, context) match context.version {
+            ProtocolVersion::V311 => cursor.end(),
+            ProtocolVersion::V5 => {
+                ReasonCodes::<B>::check_wire(cursor, PacketType::UnsubAck, context)
+            }
         },
         check(self, version) match version {
             ProtocolVersion::V5 => self.codes.check(PacketType::UnsubAck, version),

@@ -108,7 +108,10 @@ fn check(id: PropertyId, value: Value<'_>) -> Result<usize, PropertyError> {
         (Kind::NonZeroVarInt, Value::Number(number)) if number > wire::MAX_VARINT => {
             return Err(PropertyError::Value(id));
         }
-        (_, Value::Number(_)) => value.check(id).map_err(|_| PropertyError::Value(id))?,
+        (kind, Value::Number(number)) if !kind.admits(number) => {
+            return Err(PropertyError::Value(id));
+        }
+        (_, Value::Number(_)) => {}
     }
     Ok(1 + match (id.kind(), value) {
         (_, Value::Binary(bytes)) => 2 + bytes.len(),
