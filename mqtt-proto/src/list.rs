@@ -1,6 +1,8 @@
 //! The lists in the payloads of SUBSCRIBE, UNSUBSCRIBE, SUBACK and UNSUBACK: checked once, kept as
 //! they are on the wire, never empty.
 
+mod buffer;
+
 use core::fmt;
 
 use crate::{

@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use crate::{Properties, QoS, Storage, TopicName};
+use crate::{Delivery, PacketId, Properties, Publish, QoS, Storage, TopicName};
 
 /// An Application Message: what is said. Its `Debug` form shows the payload as text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +32,12 @@ pub struct Publication<B: Storage> {
 }
 
 impl<B: Storage> Message<B> {
+    /// Without properties.
+    #[must_use]
+    pub fn new(topic: TopicName<B>, payload: B) -> Self {
+        Self { topic, payload, properties: Properties::default() }
+    }
+
     /// The same message, borrowed.
     #[must_use]
     #[inline]
@@ -68,6 +74,14 @@ impl<B: Storage> Publication<B> {
     #[inline]
     pub fn as_ref(&self) -> Publication<&[u8]> {
         Publication { qos: self.qos, retain: self.retain, message: self.message.as_ref() }
+    }
+
+    /// The first delivery of it over a connection. QoS 0 has no packet identifier, and `id` is not
+    /// used then.
+    #[must_use]
+    pub fn into_publish(self, id: PacketId) -> Publish<B> {
+        let delivery = Delivery::first(self.qos, id);
+        Publish { delivery, retain: self.retain, message: self.message }
     }
 
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Publication<C> {
@@ -128,11 +142,8 @@ mod owned {
         /// ```
         #[must_use]
         pub fn new(topic: TopicName<Bytes>, payload: impl Into<Bytes>) -> Self {
-            Self {
-                qos: QoS::AtMostOnce,
-                retain: false,
-                message: Message { topic, payload: payload.into(), properties: Properties::EMPTY },
-            }
+            let message = Message::new(topic, payload.into());
+            Self { qos: QoS::AtMostOnce, retain: false, message }
         }
 
         /// With this QoS.

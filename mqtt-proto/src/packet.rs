@@ -63,6 +63,18 @@ macro_rules! dispatch {
 
 /// A Control Packet of either version. `B` is where its text and bytes live: [`PacketRef`] borrows
 /// them from the buffer they were read from, `Packet<Bytes>` shares that buffer.
+///
+/// How to build each of the 15 is shown with its type. PINGREQ and PINGRESP are nothing but their
+/// type:
+///
+/// ```
+/// use mqtt_proto::{PacketRef, ProtocolVersion};
+///
+/// let mut buffer = [0; 2];
+/// PacketRef::PingReq.encode_to_slice(ProtocolVersion::V5, &mut buffer)?;
+/// assert_eq!(buffer, [0xc0, 0]);
+/// # Ok::<_, mqtt_proto::EncodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Packet<B: Storage> {

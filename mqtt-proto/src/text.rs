@@ -78,6 +78,16 @@ impl<B: Storage> PartialEq<&str> for Str<B> {
     }
 }
 
+impl<'a> Str<&'a [u8]> {
+    /// As `try_from`, where the compiler cannot tell that borrowed text is meant.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn borrowed(text: &'a str) -> Result<Self, StringError> {
+        Self::new(text.as_bytes())
+    }
+}
+
 impl<'a> TryFrom<&'a str> for Str<&'a [u8]> {
     type Error = StringError;
 

@@ -315,6 +315,16 @@ macro_rules! text_impls {
             }
         }
 
+        impl<'a> $name<&'a [u8]> {
+            /// As `try_from`, where the compiler cannot tell that borrowed text is meant.
+            ///
+            /// # Errors
+            /// As [`new`](Self::new).
+            pub fn borrowed(text: &'a str) -> Result<Self, StringError> {
+                Self::new(text.as_bytes())
+            }
+        }
+
         #[cfg(feature = "bytes")]
         impl TryFrom<&str> for $name<bytes::Bytes> {
             type Error = StringError;

@@ -7,7 +7,28 @@ use crate::{
     wire::{Context, Cursor, PropertyList, Put, put_header_and_u16},
 };
 
-/// One step of a QoS 1 or QoS 2 exchange.
+/// One step of a QoS 1 or QoS 2 exchange: PUBACK, PUBREC, PUBREL or PUBCOMP. Which of the four it is
+/// says the [`Packet`](crate::Packet) around it.
+///
+/// ```
+/// use mqtt_proto::{Ack, Packet, PacketId, Properties, Property, ReasonCode};
+///
+/// let id = PacketId::MIN;
+/// let puback: Packet<&[u8]> = Packet::PubAck(Ack::success(id));
+/// let pubrel: Packet<&[u8]> = Packet::PubRel(Ack::success(id));
+/// let pubcomp: Packet<&[u8]> = Packet::PubComp(Ack::new(id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND));
+/// assert_eq!(puback.to_string(), "PUBACK id=1");
+/// assert_eq!(pubrel.to_string(), "PUBREL id=1");
+/// assert_eq!(pubcomp.to_string(), "PUBCOMP id=1 reason=0x92 (Packet Identifier not found)");
+///
+/// let why = Properties::new([Property::ReasonString("come back tomorrow")])?;
+/// let pubrec = Packet::PubRec(Ack::new(id, ReasonCode::QUOTA_EXCEEDED).with_properties(why));
+/// assert_eq!(
+///     pubrec.to_string(),
+///     r#"PUBREC id=1 reason=0x97 (Quota exceeded) properties=[ReasonString="come back tomorrow"]"#
+/// );
+/// # Ok::<_, mqtt_proto::PropertyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ack<B: Storage> {
     /// The exchange.
@@ -29,6 +50,12 @@ impl<B: Storage> Ack<B> {
     #[must_use]
     pub fn new(id: PacketId, reason: ReasonCode) -> Self {
         Self { id, reason, properties: Properties::default() }
+    }
+
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { properties, ..self }
     }
 
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Ack<C> {

@@ -21,7 +21,34 @@ const USER_NAME: u8 = 0x80;
 
 /// The client's request for a session, first packet of every connection [MQTT-3.1.0-1].
 ///
-/// Its `Debug` form shows neither password nor authentication data.
+/// ```
+/// use mqtt_proto::{Connect, Packet, Properties, Property, ProtocolVersion, Publication, Str};
+///
+/// let connect = Packet::Connect(Connect::new(ProtocolVersion::V311, Str::borrowed("thermometer")?));
+/// assert_eq!(
+///     connect.to_string(),
+///     "CONNECT version=3.1.1 client_id=\"thermometer\" clean_start=true keep_alive=60"
+/// );
+///
+/// // All there is; owned, as it takes a publication.
+/// let offline = Publication::new("room/1/state".try_into()?, "offline").with_retain(true);
+/// let mut connect = Connect::new(ProtocolVersion::V5, "thermometer".try_into()?);
+/// connect.clean_start = false;
+/// connect.user_name = Some("alice".try_into()?);
+/// connect.password = Some("secret".into());
+/// connect.will = Some(offline);
+/// connect.properties = Properties::new([Property::SessionExpiryInterval(3600)])?;
+/// assert_eq!(
+///     Packet::Connect(connect).to_string(),
+///     "CONNECT version=5.0 client_id=\"thermometer\" clean_start=false keep_alive=60 \
+///      user_name=\"alice\" password=(hidden) \
+///      will=(topic=\"room/1/state\" qos=0 retain payload=\"offline\") \
+///      properties=[SessionExpiryInterval=3600]"
+/// );
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Neither its `Debug` form nor its `Display` form shows password or authentication data.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Connect<B: Storage> {
     /// What this connection speaks from here on.
@@ -56,6 +83,12 @@ impl<B: Storage> Connect<B> {
             password: None,
             properties: Properties::default(),
         }
+    }
+
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { properties, ..self }
     }
 
     fn flags(&self) -> u8 {

@@ -9,6 +9,21 @@ use crate::{
 };
 
 /// The last packet of a connection, from either side in 5.0 and from the client in 3.1.1.
+///
+/// ```
+/// use mqtt_proto::{Disconnect, Packet, Properties, Property, ReasonCode};
+///
+/// let goodbye: Packet<&[u8]> = Packet::Disconnect(Disconnect::new(ReasonCode::NORMAL_DISCONNECTION));
+/// assert_eq!(goodbye.to_string(), "DISCONNECT reason=0x00 (Normal disconnection)");
+///
+/// let to = Properties::new([Property::ServerReference("other.example")])?;
+/// let moved = Packet::Disconnect(Disconnect::new(ReasonCode::SERVER_MOVED).with_properties(to));
+/// assert_eq!(
+///     moved.to_string(),
+///     r#"DISCONNECT reason=0x9d (Server moved) properties=[ServerReference="other.example"]"#
+/// );
+/// # Ok::<_, mqtt_proto::PropertyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Disconnect<B: Storage> {
     /// Why; always Normal disconnection in 3.1.1.
@@ -18,6 +33,22 @@ pub struct Disconnect<B: Storage> {
 }
 
 /// A step of an enhanced authentication, 5.0 only (section 4.12).
+///
+/// ```
+/// use mqtt_proto::{Auth, Packet, Properties, Property, ReasonCode};
+///
+/// let step = Properties::new([
+///     Property::AuthenticationMethod("SCRAM-SHA-256"),
+///     Property::AuthenticationData(b"n,,n=alice,r=nonce"),
+/// ])?;
+/// let auth = Packet::Auth(Auth::new(ReasonCode::CONTINUE_AUTHENTICATION, step));
+/// assert_eq!(
+///     auth.to_string(),
+///     "AUTH reason=0x18 (Continue authentication) \
+///      properties=[AuthenticationMethod=\"SCRAM-SHA-256\", AuthenticationData=(hidden)]"
+/// );
+/// # Ok::<_, mqtt_proto::PropertyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Auth<B: Storage> {
     /// Success, Continue authentication or Re-authenticate.
@@ -33,6 +64,12 @@ impl<B: Storage> Disconnect<B> {
         Self { reason, properties: Properties::default() }
     }
 
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { properties, ..self }
+    }
+
     pub(crate) fn decode(packet: B, start: usize, context: Context) -> Result<Self, DecodeError> {
         let cursor = Cursor::after(packet.as_ref(), start);
         let (reason, properties) = decode(PacketType::Disconnect, cursor, context)?;
@@ -46,6 +83,13 @@ impl<B: Storage> Disconnect<B> {
 }
 
 impl<B: Storage> Auth<B> {
+    /// With this code and these properties, which must have an Authentication Method in all but a
+    /// server's bare success.
+    #[must_use]
+    pub const fn new(reason: ReasonCode, properties: Properties<B>) -> Self {
+        Self { reason, properties }
+    }
+
     pub(crate) fn decode(packet: B, start: usize, context: Context) -> Result<Self, DecodeError> {
         let cursor = Cursor::after(packet.as_ref(), start);
         let (reason, properties) = decode(PacketType::Auth, cursor, context)?;

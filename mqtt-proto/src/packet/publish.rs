@@ -1,8 +1,8 @@
 //! PUBLISH, section 3.3.
 
 use crate::{
-    DecodeError, DecodeErrorKind, EncodeError, Message, PacketId, PacketType, PropertyId,
-    PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
+    DecodeError, DecodeErrorKind, EncodeError, Message, PacketId, PacketType, Properties,
+    PropertyId, PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
     name::Name,
     packet::{Body, check_v311_properties, fits, put_properties},
     text::check_topic_name,
@@ -33,6 +33,17 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// The first delivery at this QoS: with DUP not set. QoS 0 has no packet identifier, and `id` is
+    /// not used then.
+    #[must_use]
+    pub const fn first(qos: QoS, id: PacketId) -> Self {
+        match qos {
+            QoS::AtMostOnce => Self::AtMostOnce,
+            QoS::AtLeastOnce => Self::AtLeastOnce { id, dup: false },
+            QoS::ExactlyOnce => Self::ExactlyOnce { id, dup: false },
+        }
+    }
+
     /// 0, 1 or 2.
     #[must_use]
     #[inline]
@@ -65,6 +76,24 @@ impl Delivery {
 }
 
 /// A message on its way over one connection.
+///
+/// ```
+/// use mqtt_proto::{Delivery, Packet, PacketId, Publication, Publish, QoS, TopicName};
+///
+/// let publish = Publish::new(TopicName::borrowed("room/1")?, b"21.5");
+/// let line = Packet::Publish(publish).to_string();
+/// assert_eq!(line, r#"PUBLISH topic="room/1" qos=0 payload="21.5""#);
+///
+/// let publish = publish.with_delivery(Delivery::first(QoS::AtLeastOnce, PacketId::MIN));
+/// let line = Packet::Publish(publish.with_retain(true)).to_string();
+/// assert_eq!(line, r#"PUBLISH topic="room/1" qos=1 id=1 retain payload="21.5""#);
+///
+/// // What an application handed in, a will or a retained message:
+/// let publication = Publication::new(TopicName::try_from("room/1")?, "21.5").with_qos(QoS::ExactlyOnce);
+/// let publish = publication.into_publish(PacketId::MIN);
+/// assert_eq!(publish.to_string(), r#"PUBLISH topic="room/1" qos=2 id=1 payload="21.5""#);
+/// # Ok::<_, mqtt_proto::StringError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Publish<B: Storage> {
     /// How it is acknowledged.
@@ -146,6 +175,34 @@ impl Layout {
 }
 
 impl<B: Storage> Publish<B> {
+    /// At QoS 0, not retained and without properties.
+    #[must_use]
+    pub fn new(topic: TopicName<B>, payload: B) -> Self {
+        Self {
+            delivery: Delivery::AtMostOnce,
+            retain: false,
+            message: Message::new(topic, payload),
+        }
+    }
+
+    /// Delivered like this.
+    #[must_use]
+    pub fn with_delivery(self, delivery: Delivery) -> Self {
+        Self { delivery, ..self }
+    }
+
+    /// With this RETAIN flag.
+    #[must_use]
+    pub fn with_retain(self, retain: bool) -> Self {
+        Self { retain, ..self }
+    }
+
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { message: Message { properties, ..self.message }, ..self }
+    }
+
     /// The same packet, borrowed.
     #[must_use]
     #[inline]

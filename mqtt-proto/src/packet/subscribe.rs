@@ -9,6 +9,36 @@ use crate::{
 };
 
 /// A client's request for messages.
+///
+/// ```
+/// use mqtt_proto::{Packet, PacketId, QoS, Subscribe, SubscribeFilters, TopicFilter};
+///
+/// let filters = SubscribeFilters::new([
+///     (TopicFilter::borrowed("room/+")?, QoS::AtLeastOnce),
+///     (TopicFilter::borrowed("$share/workers/jobs/#")?, QoS::ExactlyOnce),
+/// ])?;
+/// let subscribe = Packet::Subscribe(Subscribe::new(PacketId::MIN, filters));
+/// assert_eq!(
+///     subscribe.to_string(),
+///     r#"SUBSCRIBE id=1 filters=["room/+" qos=1, "$share/workers/jobs/#" qos=2]"#
+/// );
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// With the options of 5.0 (section 3.8.3.1) and a Subscription Identifier:
+///
+/// ```
+/// # use mqtt_proto::*;
+/// let options = SubscriptionOptions { no_local: true, ..QoS::AtLeastOnce.into() };
+/// let filters = SubscribeFilters::new([(TopicFilter::borrowed("chat/#")?, options)])?;
+/// let subscribe = Subscribe::new(PacketId::MIN, filters)
+///     .with_properties(Properties::new([Property::SubscriptionIdentifier(7)])?);
+/// # assert!(Packet::Subscribe(subscribe).encoded_len(ProtocolVersion::V5).is_ok());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Without an allocator the list lives in a buffer of yours, see
+/// [`SubscribeFilters::in_buffer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subscribe<B: Storage> {
     /// Names the request until its SUBACK.
@@ -20,6 +50,17 @@ pub struct Subscribe<B: Storage> {
 }
 
 /// The server's answer to SUBSCRIBE.
+///
+/// ```
+/// use mqtt_proto::{Packet, PacketId, QoS, ReasonCode, ReasonCodes, SubAck};
+///
+/// let codes = [ReasonCode::granted(QoS::AtLeastOnce), ReasonCode::NOT_AUTHORIZED];
+/// let suback = Packet::SubAck(SubAck::new(PacketId::MIN, ReasonCodes::from_iter(codes)));
+/// assert_eq!(suback.to_string(), "SUBACK id=1 codes=[0x01 (Granted QoS 1), 0x87 (Not authorized)]");
+/// ```
+///
+/// 3.1.1 knows one failure, 0x80; [`ReasonCode::nearest_in`](crate::ReasonCode::nearest_in) turns
+/// any other into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubAck<B: Storage> {
     /// Of the SUBSCRIBE [MQTT-3.8.4-2].
@@ -31,6 +72,15 @@ pub struct SubAck<B: Storage> {
 }
 
 /// A client's request to get no more of them.
+///
+/// ```
+/// use mqtt_proto::{Packet, PacketId, TopicFilter, Unsubscribe, UnsubscribeFilters};
+///
+/// let filters = UnsubscribeFilters::new([TopicFilter::borrowed("room/+")?])?;
+/// let unsubscribe = Packet::Unsubscribe(Unsubscribe::new(PacketId::MIN, filters));
+/// assert_eq!(unsubscribe.to_string(), r#"UNSUBSCRIBE id=1 filters=["room/+"]"#);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Unsubscribe<B: Storage> {
     /// Names the request until its UNSUBACK.
@@ -42,6 +92,18 @@ pub struct Unsubscribe<B: Storage> {
 }
 
 /// The server's answer to UNSUBSCRIBE.
+///
+/// ```
+/// use mqtt_proto::{Packet, PacketId, ReasonCode, ReasonCodes, UnsubAck};
+///
+/// let codes = ReasonCodes::from_iter([ReasonCode::SUCCESS]);
+/// let unsuback = Packet::UnsubAck(UnsubAck::new(PacketId::MIN, codes));
+/// assert_eq!(unsuback.to_string(), "UNSUBACK id=1 codes=[0x00 (Success)]");
+///
+/// // In 3.1.1 it has no codes.
+/// let unsuback = Packet::UnsubAck(UnsubAck::<&[u8]>::new(PacketId::MIN, ReasonCodes::default()));
+/// assert_eq!(unsuback.to_string(), "UNSUBACK id=1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UnsubAck<B: Storage> {
     /// Of the UNSUBSCRIBE [MQTT-3.10.4-4].
@@ -50,6 +112,31 @@ pub struct UnsubAck<B: Storage> {
     pub properties: Properties<B>,
     /// How it went for each filter, in their order; empty in 3.1.1, which has none.
     pub codes: ReasonCodes<B>,
+}
+
+macro_rules! constructors {
+    ($($name:ident $list:ident $type:ident;)*) => {$(
+        impl<B: Storage> $name<B> {
+            /// With this list and no properties.
+            #[must_use]
+            pub fn new(id: PacketId, $list: $type<B>) -> Self {
+                Self { id, properties: Properties::default(), $list }
+            }
+
+            /// With these properties; 5.0 only.
+            #[must_use]
+            pub fn with_properties(self, properties: Properties<B>) -> Self {
+                Self { properties, ..self }
+            }
+        }
+    )*};
+}
+
+constructors! {
+    Subscribe filters SubscribeFilters;
+    SubAck codes ReasonCodes;
+    Unsubscribe filters UnsubscribeFilters;
+    UnsubAck codes ReasonCodes;
 }
 
 macro_rules! id_properties_list {
