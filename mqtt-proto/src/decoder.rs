@@ -2,10 +2,11 @@
 
 use core::fmt;
 
+#[cfg(feature = "bytes")]
+use crate::name::Name;
 use crate::{
     Ack, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
     PacketType, ProtocolVersion, Publish, Role, Status, Storage, frame,
-    name::Name,
     packet::{self, ack, connect, publish},
     wire::{self, Context, Cursor},
 };

@@ -151,6 +151,7 @@ impl Layout {
     }
 
     /// The place of the topic name.
+    #[cfg(feature = "bytes")]
     #[inline(always)]
     pub(crate) const fn topic(&self) -> Span {
         self.topic
