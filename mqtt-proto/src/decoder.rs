@@ -1,15 +1,18 @@
 //! Packets out of a byte stream.
 
-use core::fmt;
-
-#[cfg(feature = "bytes")]
-use crate::name::Name;
 use crate::{
     Ack, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
-    PacketType, ProtocolVersion, Publish, Role, Status, Storage, frame,
+    PacketType, ProtocolVersion, Role, Status, Storage,
+    legal::{FirstBytes, refusal},
     packet::{self, ack, connect, publish},
+    source::Source,
     wire::{self, Context, Cursor},
 };
+
+const CONNECT: u8 = PacketType::Connect as u8;
+const PUBLISH: u8 = PacketType::Publish as u8;
+const PUBACK: u8 = PacketType::PubAck as u8;
+const PUBCOMP: u8 = PacketType::PubComp as u8;
 
 /// Reads the packets of one side of one connection, borrowed or owned, by one and the same code.
 ///
@@ -143,13 +146,13 @@ impl Decoder {
         };
         let cursor = Cursor::new(&src.bytes()[start..len], len);
         match first >> 4 {
-            3 => match publish::Layout::read(first, cursor, self.context()) {
+            PUBLISH => match publish::Layout::read(first, cursor, self.context()) {
                 Ok(layout) => src.publish(layout, len, |publish| {
                     Ok(Status::Ready(ready(Packet::Publish(publish), len)))
                 }),
                 Err(error) => Err(self.fail(error)),
             },
-            number @ 4..=7 => match ack::Layout::read(number, cursor, self.context()) {
+            number @ PUBACK..=PUBCOMP => match ack::Layout::read(number, cursor, self.context()) {
                 Ok(layout) => {
                     let ack = if layout.is_plain() {
                         src.skip(len);
@@ -161,7 +164,7 @@ impl Decoder {
                 }
                 Err(error) => Err(self.fail(error)),
             },
-            1 => self.connect(start, src.take(len), ready),
+            CONNECT => self.connect(start, src.take(len), ready),
             _ => self.other(first, start, src.take(len), ready),
         }
     }
@@ -290,180 +293,4 @@ struct Frame {
     start: usize,
     /// The size of the packet.
     len: usize,
-}
-
-/// What packets are taken from: bytes to borrow from, or a buffer to share.
-trait Source {
-    type Storage: Storage;
-
-    fn bytes(&self) -> &[u8];
-
-    /// The first `len` bytes, taken out where that is possible.
-    fn take(self, len: usize) -> Self::Storage;
-
-    /// Takes them out and does not look at them again.
-    fn skip(self, len: usize);
-
-    /// Takes a PUBLISH out.
-    fn publish<T>(
-        self,
-        layout: publish::Layout,
-        len: usize,
-        ready: impl FnOnce(Publish<Self::Storage>) -> T,
-    ) -> T;
-}
-
-impl<'a> Source for &'a [u8] {
-    type Storage = &'a [u8];
-
-    #[inline(always)]
-    fn bytes(&self) -> &[u8] {
-        self
-    }
-
-    #[inline(always)]
-    fn take(self, len: usize) -> &'a [u8] {
-        &self[..len]
-    }
-
-    #[inline(always)]
-    fn skip(self, _: usize) {}
-
-    #[inline(always)]
-    fn publish<T>(
-        self,
-        layout: publish::Layout,
-        len: usize,
-        ready: impl FnOnce(Publish<&'a [u8]>) -> T,
-    ) -> T {
-        ready(layout.of(self.take(len)))
-    }
-}
-
-#[cfg(feature = "bytes")]
-impl Source for &mut bytes::BytesMut {
-    type Storage = bytes::Bytes;
-
-    #[inline(always)]
-    fn bytes(&self) -> &[u8] {
-        self
-    }
-
-    #[inline(always)]
-    fn take(self, len: usize) -> bytes::Bytes {
-        self.split_to(len).freeze()
-    }
-
-    #[inline(always)]
-    fn skip(self, len: usize) {
-        bytes::Buf::advance(self, len);
-    }
-
-    /// A short topic name is copied rather than shared. That `ready` is called in two places lets
-    /// the copy go to where it belongs.
-    #[inline(always)]
-    fn publish<T>(
-        self,
-        layout: publish::Layout,
-        len: usize,
-        ready: impl FnOnce(Publish<bytes::Bytes>) -> T,
-    ) -> T {
-        let topic = layout.topic();
-        match Name::short_at(&self[topic.start..], topic.len()) {
-            Some(name) => ready(layout.with_topic(name, self.take(len))),
-            None => publish_rare(self, layout, len, ready),
-        }
-    }
-}
-
-/// With a long topic name, or at the end of the buffer.
-#[cfg(feature = "bytes")]
-#[cold]
-#[inline(never)]
-fn publish_rare<T>(
-    src: &mut bytes::BytesMut,
-    layout: publish::Layout,
-    len: usize,
-    ready: impl FnOnce(Publish<bytes::Bytes>) -> T,
-) -> T {
-    ready(layout.of(src.take(len)))
-}
-
-/// The first bytes, packet type and flags, that a packet may have now, as bits.
-struct FirstBytes([u64; 4]);
-
-impl FirstBytes {
-    const NONE: Self = Self([0; 4]);
-
-    /// Those of packets that may come from `sender`.
-    const fn new(sender: Role, version: Option<ProtocolVersion>) -> Self {
-        let mut bits = [0; 4];
-        let mut first = 0;
-        while first < 256 {
-            let legal = refusal(first as u8 >> 4, sender, version).is_none();
-            if legal && frame::are_legal_flags(first as u8) {
-                bits[first >> 6] |= 1 << (first & 63);
-            }
-            first += 1;
-        }
-        Self(bits)
-    }
-
-    const fn of(sender: Role, version: Option<ProtocolVersion>) -> &'static Self {
-        use ProtocolVersion::{V5, V311};
-        static OF_CLIENT: [FirstBytes; 3] = [
-            FirstBytes::new(Role::Client, None),
-            FirstBytes::new(Role::Client, Some(V311)),
-            FirstBytes::new(Role::Client, Some(V5)),
-        ];
-        static OF_SERVER: [FirstBytes; 3] = [
-            FirstBytes::new(Role::Server, None),
-            FirstBytes::new(Role::Server, Some(V311)),
-            FirstBytes::new(Role::Server, Some(V5)),
-        ];
-        let of = match sender {
-            Role::Client => &OF_CLIENT,
-            Role::Server => &OF_SERVER,
-        };
-        match version {
-            None => &of[0],
-            Some(V311) => &of[1],
-            Some(V5) => &of[2],
-        }
-    }
-
-    #[inline(always)]
-    const fn contains(&self, first: u8) -> bool {
-        self.0[first as usize >> 6] >> (first & 63) & 1 != 0
-    }
-}
-
-impl fmt::Debug for FirstBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x?}", self.0)
-    }
-}
-
-/// Why a packet of this type may not come from `sender`.
-const fn refusal(
-    number: u8,
-    sender: Role,
-    version: Option<ProtocolVersion>,
-) -> Option<DecodeErrorKind> {
-    let Some(packet) = PacketType::new(number) else {
-        return Some(DecodeErrorKind::ReservedPacketType(number));
-    };
-    match (packet, version, sender) {
-        (PacketType::Connect, None, Role::Client) => None,
-        (_, None, _) => Some(DecodeErrorKind::ConnectExpected),
-        (PacketType::Auth, Some(ProtocolVersion::V311), _) => {
-            Some(DecodeErrorKind::ReservedPacketType(number))
-        }
-        // Only the client of 3.1.1 says DISCONNECT (section 3.14).
-        (PacketType::Disconnect, Some(ProtocolVersion::V311), Role::Server) => {
-            Some(DecodeErrorKind::WrongSender(packet))
-        }
-        _ if packet.may_be_sent_by(sender) => None,
-        _ => Some(DecodeErrorKind::WrongSender(packet)),
-    }
 }

@@ -19,6 +19,10 @@ use crate::{
     wire::{Context, Cursor, Put, SliceWriter},
 };
 
+const PUBACK: u8 = PacketType::PubAck as u8;
+const PUBREC: u8 = PacketType::PubRec as u8;
+const PUBREL: u8 = PacketType::PubRel as u8;
+
 /// Runs the same call on the body of any packet.
 macro_rules! dispatch {
     ($packet:ident, $body:ident => $call:expr) => {{
@@ -145,9 +149,9 @@ impl<B: Storage> Packet<B> {
     #[inline(always)]
     pub(crate) fn of_ack(number: u8, ack: Ack<B>) -> Self {
         match number {
-            4 => Self::PubAck(ack),
-            5 => Self::PubRec(ack),
-            6 => Self::PubRel(ack),
+            PUBACK => Self::PubAck(ack),
+            PUBREC => Self::PubRec(ack),
+            PUBREL => Self::PubRel(ack),
             _ => Self::PubComp(ack),
         }
     }

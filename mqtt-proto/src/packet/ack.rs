@@ -92,12 +92,7 @@ impl Layout {
         number: u8,
         context: Context,
     ) -> Result<Self, DecodeError> {
-        let packet = match number {
-            4 => PacketType::PubAck,
-            5 => PacketType::PubRec,
-            6 => PacketType::PubRel,
-            _ => PacketType::PubComp,
-        };
+        let packet = PacketType::new(number).unwrap_or(PacketType::PubAck);
         if context.version == ProtocolVersion::V311 {
             return Err(cursor.fault(DecodeErrorKind::TrailingBytes));
         }
