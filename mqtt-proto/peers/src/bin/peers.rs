@@ -1,0 +1,48 @@
+//! Measures the codecs against each other. `peers` alone says what it can do.
+
+use std::process::ExitCode;
+
+use codec_peers::command::{
+    Options, Result, allocations, check, instructions, silence_panics, sizes, wall,
+};
+
+const USAGE: &str = "\
+peers COMMAND [OPTION...]
+
+  check         whether every peer takes all packets, and writes the same bytes
+  wall          nanoseconds per packet, in turns
+  instructions  instructions per packet, with valgrind
+  allocations   allocations per packet
+  sizes         packets in memory
+
+  --case NAME   only the cases with this in their name; may be repeated
+  --peer NAME   only the peers with this in their name; may be repeated
+  --rounds N    how often the peers of a case take turns [200]
+  --passes N    how often that is done, with new buffers [3]
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    match Options::parse(args).and_then(|options| run(&command, &options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str, options: &Options) -> Result {
+    silence_panics();
+    match command {
+        "check" => check::run(options),
+        "wall" => wall::run(options),
+        "instructions" => instructions::run(options),
+        // Under valgrind, started by `instructions`.
+        "under-valgrind" => instructions::run_under_valgrind(options),
+        "allocations" => allocations::run(options),
+        "sizes" => sizes::run(options),
+        _ => Err(USAGE.into()),
+    }
+}
