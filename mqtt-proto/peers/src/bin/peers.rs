@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use codec_peers::command::{
-    Options, Result, allocations, check, instructions, silence_panics, sizes, wall,
+    Options, Result, allocations, bars, check, instructions, silence_panics, sizes, vectors, wall,
 };
 
 const USAGE: &str = "\
@@ -14,6 +14,9 @@ peers COMMAND [OPTION...]
   instructions  instructions per packet, with valgrind
   allocations   allocations per packet
   sizes         packets in memory
+  vectors       who accepts which malformed and well-formed packets
+  bars          measures, and fails if a bar is not met
+  judge         the same with what was measured before
 
   --case NAME   only the cases with this in their name; may be repeated
   --peer NAME   only the peers with this in their name; may be repeated
@@ -43,6 +46,9 @@ fn run(command: &str, options: &Options) -> Result {
         "under-valgrind" => instructions::run_under_valgrind(options),
         "allocations" => allocations::run(options),
         "sizes" => sizes::run(options),
+        "vectors" => vectors::run(options),
+        "bars" => bars::run(options),
+        "judge" => bars::run_on_results(),
         _ => Err(USAGE.into()),
     }
 }
