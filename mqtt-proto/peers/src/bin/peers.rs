@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use codec_peers::command::{
-    Options, Result, allocations, bars, check, instructions, silence_panics, sizes, vectors, wall,
+    Options, Result, allocations, bars, check, instructions, report, silence_panics, sizes,
+    vectors, wall,
 };
 
 const USAGE: &str = "\
@@ -17,6 +18,9 @@ peers COMMAND [OPTION...]
   vectors       who accepts which malformed and well-formed packets
   bars          measures, and fails if a bar is not met
   judge         the same with what was measured before
+  report FILE   puts the tables of what was measured into a document
+
+Each prints Markdown, and keeps what it found in results/*.tsv of this package.
 
   --case NAME   only the cases with this in their name; may be repeated
   --peer NAME   only the peers with this in their name; may be repeated
@@ -27,7 +31,11 @@ peers COMMAND [OPTION...]
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
-    match Options::parse(args).and_then(|options| run(&command, &options)) {
+    let done = match &*command {
+        "report" => args.next().ok_or_else(|| USAGE.into()).and_then(|path| report::run(&path)),
+        _ => Options::parse(args).and_then(|options| run(&command, &options)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

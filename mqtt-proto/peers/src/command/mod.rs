@@ -4,6 +4,7 @@ pub mod allocations;
 pub mod bars;
 pub mod check;
 pub mod instructions;
+pub mod report;
 pub mod sizes;
 pub mod vectors;
 pub mod wall;

@@ -40,7 +40,7 @@ pub fn peers() -> Vec<Peer> {
     ]
 }
 
-/// What cannot be measured, by peer and case: this decoder prints each packet on standard error.
+/// What is not measured, by peer and case: it also writes to standard error.
 pub const LEFT_OUT: [(&str, &str); 1] = [("mqttbytes", "v5_unsub5")];
 
 /// A codec that takes packets out of a `BytesMut` and writes them into one.
