@@ -56,6 +56,7 @@ fn table(counts: &Counts) {
     for (name, costs) in counts {
         print!("{name:40}");
         let budgets = budgets.get(name).unwrap_or_else(|| panic!("no budget for {name}"));
+        assert_eq!(budgets.len(), OPERATIONS.len(), "budgets for {name}");
         for (((operation, _), cost), budget) in OPERATIONS.iter().zip(costs).zip(budgets) {
             match cost {
                 Some(cost) => print!("{cost:>10}"),
