@@ -198,3 +198,19 @@ pub fn store(name: &str, tsv: &str) -> io::Result<()> {
 pub fn load(name: &str) -> io::Result<String> {
     fs::read_to_string(results().join(name).with_extension("tsv"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_reads_as_it_was_written() {
+        let text = "direction\tcase\tpeer\tmedian_ns\tmin_ns\nencode\ta\tb\t1.500\t1.000\n";
+        let figures = Figures::parse(text).unwrap();
+        assert_eq!(figures.get(Direction::Encode, "a", "b"), Some(1.5));
+        assert_eq!(figures.get(Direction::Decode, "a", "b"), None);
+        assert_eq!(figures.to_tsv(&WALL), text);
+        assert!(Figures::parse("\nacross\ta\tb\t1").is_err());
+        assert!(Figures::parse("\nencode\ta").is_err());
+    }
+}

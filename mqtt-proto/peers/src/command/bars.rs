@@ -126,7 +126,7 @@ struct Measured {
 struct Judged {
     direction: Direction,
     ours: &'static str,
-    case: &'static str,
+    case: String,
     figure: String,
     bar: String,
     met: bool,
@@ -172,11 +172,21 @@ fn report(measured: &Measured) -> Result {
     if missed == 0 { Ok(()) } else { Err(format!("{missed} bars are not met").into()) }
 }
 
+/// One line for all that are met: their figures are the same.
+fn in_short(judged: Vec<Judged>) -> Vec<Judged> {
+    let (met, mut short): (Vec<_>, Vec<_>) = judged.into_iter().partition(|judged| judged.met);
+    let count = met.len();
+    if let Some(first) = met.into_iter().next() {
+        short.push(Judged { case: format!("{count} cases"), ..first });
+    }
+    short
+}
+
 impl Bar {
     fn judge(&self, measured: &Measured) -> Vec<Judged> {
         let chosen = measured.wall.cases();
         let names = cases().into_iter().map(|case| case.name);
-        names
+        let judged = names
             .filter(|case| self.cases.is_empty() || self.cases.contains(case))
             .filter(|case| chosen.contains(case) && self.has_rival(case, measured))
             .map(|case| {
@@ -184,9 +194,11 @@ impl Bar {
                     // Ours does not take its packets.
                     ("not measured".into(), "measured".into(), false)
                 });
-                Judged { direction: self.direction, ours: self.ours, case, figure, bar, met }
-            })
-            .collect()
+                let (direction, ours, case) = (self.direction, self.ours, case.into());
+                Judged { direction, ours, case, figure, bar, met }
+            });
+        let judged = judged.collect();
+        if matches!(self.limit, NoAllocation) { in_short(judged) } else { judged }
     }
 
     /// Whether there is anybody to compare with, if the bar is a comparison. Copying 16 KiB is
@@ -207,7 +219,15 @@ impl Bar {
             Times(times, rival) => {
                 let ns = get(&measured.wall, case)?;
                 let (name, theirs) = self.rival(&measured.wall, case, rival)?;
-                let figure = format!("{} ns = {:.2} x {name}", short(ns), ns / theirs);
+                let least = |peer: &str| {
+                    let figure =
+                        measured.wall.of(self.direction, case).find(|row| row.peer == peer);
+                    figure.and_then(|row| row.values.last().copied())
+                };
+                let at_least = least(self.ours)? / least(name)?;
+                let times_it = ns / theirs;
+                let figure =
+                    format!("{} ns = {times_it:.2} x {name} (least: {at_least:.2} x)", short(ns));
                 Some((figure, format!("{times} x"), ns <= times * theirs))
             }
             NotSlower => {
@@ -242,5 +262,65 @@ impl Bar {
             AnyPeer => wall.best_peer(self.direction, case, None),
         };
         figure.map(|figure| (&*figure.peer, figure.values[0]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::Figure;
+
+    /// Encoding of one PUBLISH by one of ours, that of two peers and a floor beside it.
+    fn measured(ours: &str, figure: f64) -> Measured {
+        let figures = |peers: &[(&str, f64)]| {
+            let figure = |&(peer, value): &(&str, f64)| Figure {
+                direction: Encode,
+                case: "v4_pub0_64".into(),
+                peer: peer.into(),
+                values: vec![value],
+            };
+            Figures(peers.iter().map(figure).collect())
+        };
+        let all =
+            figures(&[("floor:memcpy", 1.0), (ours, figure), ("mqttrs", 8.0), ("rumqttc", 20.0)]);
+        Measured { wall: all.clone(), instructions: all.clone(), allocations: all }
+    }
+
+    #[track_caller]
+    fn check(limit: Limit, figure: f64, met: bool) {
+        let judged = bar(Encode, OWNED, ALL, limit).judge(&measured(OWNED, figure));
+        let [judged] = &judged[..] else { panic!("one case is judged") };
+        assert_eq!(judged.met, met, "{}, {}", judged.figure, judged.bar);
+    }
+
+    #[test]
+    fn a_bar_is_met_up_to_its_limit_and_missed_above() {
+        check(Times(0.75, AnyPeer), 6.0, true);
+        check(Times(0.75, AnyPeer), 6.1, false);
+        check(Times(0.75, OwnedPeer), 15.0, true);
+        check(Times(0.75, OwnedPeer), 15.1, false);
+        check(Times(0.75, BorrowingPeer), 6.1, false);
+        check(NotSlower, 9.0, true);
+        check(NotSlower, 9.1, false);
+        check(Instructions(180.0), 180.0, true);
+        check(Instructions(180.0), 181.0, false);
+        check(NoAllocation, 0.0, true);
+        check(NoAllocation, 0.001, false);
+    }
+
+    #[test]
+    fn a_case_that_ours_was_not_measured_on_is_missed() {
+        let judged = bar(Encode, OWNED, ALL, NotSlower).judge(&measured(BORROWED, 1.0));
+        assert_eq!(judged.iter().map(|judged| judged.met).collect::<Vec<_>>(), [false]);
+    }
+
+    #[test]
+    fn every_bar_names_cases_and_one_of_ours_that_there_are() {
+        let peers: Vec<_> = crate::peers::peers().iter().map(|peer| peer.name).collect();
+        let cases: Vec<_> = cases().iter().map(|case| case.name).collect();
+        for bar in BARS {
+            assert!(peers.contains(&bar.ours), "{}", bar.ours);
+            bar.cases.iter().for_each(|case| assert!(cases.contains(case), "{case}"));
+        }
     }
 }

@@ -91,3 +91,16 @@ fn prepared() {
 fn counted(bench: &mut dyn Bench) -> usize {
     black_box(bench.run())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_counted_is_a_total() {
+        let dumps = "desc: Trigger: --dump-after=a::instructions::prepared\ntotals: 1\n\
+                     desc: Trigger: --dump-after=a::instructions::counted\ntotals: 2\n\
+                     desc: Trigger: Program termination\ntotals: 3\n";
+        assert_eq!(totals_of_counted(dumps).unwrap(), [2.0]);
+    }
+}
