@@ -22,7 +22,10 @@ use bytes::{Bytes, BytesMut};
 use mqtt_proto::{Decoder, Packet, ProtocolVersion, Publish, Status};
 use packets::{Case, cases};
 
-const OPERATIONS: [(&str, fn(&Case)); 6] = [
+/// A name, and what does it a thousand times.
+type Operation = (&'static str, fn(&Case));
+
+const OPERATIONS: [Operation; 6] = [
     ("header", count_header),
     ("borrowed", count_borrowed),
     ("owned", count_owned),
@@ -45,6 +48,7 @@ fn main() {
     }
 }
 
+/// What each operation costs, by case; nothing for what cannot be done.
 type Counts = Vec<(&'static str, Vec<Option<u64>>)>;
 
 fn table(counts: &Counts) {
@@ -113,7 +117,7 @@ fn counts() -> Counts {
 
     let mut totals = totals_of_counted(&dumps);
     let counts = cases().into_iter().map(|case| {
-        let count = |&(operation, _): &(&str, fn(&Case))| {
+        let count = |&(operation, _): &Operation| {
             let is_possible = operation != "head" || matches!(case.packet, Packet::Publish(_));
             is_possible.then(|| totals.next().expect("a total for each") / RUNS as u64)
         };
