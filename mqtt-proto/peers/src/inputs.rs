@@ -1,4 +1,5 @@
-//! The streams that are measured: the same at every run, and built by hand, so that no codec is its own referee.
+//! The streams that are measured: the same at every run, and built by hand, so that no codec is
+//! its own referee.
 
 /// A stream of packets of one version, all different.
 pub struct Case {
@@ -200,7 +201,7 @@ fn auth(random: &mut Random) -> Vec<u8> {
     Body::new().u8(0x18).properties(5, properties).packet(0xf0)
 }
 
-/// What both sides of a connection say, as a broker sees it: mostly PUBLISH and its acknowledgements.
+/// What both sides of a connection say: mostly PUBLISH and its acknowledgements.
 fn mixed(level: u8, number: usize, random: &mut Random) -> Vec<u8> {
     let dice = random.below(100);
     let len = 16 + random.below(240) as usize;

@@ -1,4 +1,5 @@
-//! The published MQTT codecs, and ours, behind one interface, so that they can be measured on the same bytes.
+//! The published MQTT codecs, and ours, behind one interface, so that they can be measured on the
+//! same bytes.
 
 pub mod command;
 pub mod figures;

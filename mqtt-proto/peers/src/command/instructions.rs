@@ -1,7 +1,7 @@
 //! Instructions per packet, counted by callgrind: no other work on the machine can change them.
 //!
-//! One process runs everything under valgrind. Callgrind writes what it counted, and begins anew, each time the process
-//! leaves [`prepared`] and each time it leaves [`counted`].
+//! One process runs everything under valgrind. Callgrind writes what it counted, and begins anew,
+//! each time the process leaves [`prepared`] and each time it leaves [`counted`].
 
 use std::{
     env, fs,

@@ -1,4 +1,5 @@
-//! Wall clock. The peers of a case take turns, so that whatever else the machine does is shared by all.
+//! Wall clock. The peers of a case take turns, so that whatever else the machine does is shared by
+//! all.
 
 use std::time::Instant;
 
