@@ -34,7 +34,7 @@ impl<'a> Arbitrary<'a> for Sent {
         let sender = if options & 1 == 0 { Role::Client } else { Role::Server };
         let version = if options & 2 == 0 { ProtocolVersion::V311 } else { ProtocolVersion::V5 };
         let legal = options & 4 == 0;
-        let packet = Draw { input, sender, version, legal }.packet()?;
+        let packet = Draw { input, sender, version, legal, had_long: false }.packet()?;
         Ok(Self { sender, version, legal, packet })
     }
 }
@@ -46,6 +46,7 @@ struct Draw<'u, 'a> {
     sender: Role,
     version: ProtocolVersion,
     legal: bool,
+    had_long: bool,
 }
 
 impl Draw<'_, '_> {
@@ -316,13 +317,14 @@ impl Draw<'_, '_> {
         })
     }
 
-    /// A few, seldom so many that a length takes more bytes.
+    /// A few, and once in a packet perhaps so many that a length takes more bytes.
     fn bytes(&mut self) -> Result<Bytes> {
         let len = self.input.arbitrary::<u8>()?;
-        if len >= 0xfc {
+        if len >= 0xfc && !self.had_long {
+            self.had_long = true;
             let most = if self.legal { 65_535 } else { 65_540 };
-            let near = [127, 128, 16_383, 16_384, most].map(|len: usize| len.saturating_sub(40));
-            let len = *self.input.choose(&near)? + usize::from(self.input.arbitrary::<u8>()? % 41);
+            let near = *self.input.choose(&[128, 128, 128, 16_384, 16_384, most])?;
+            let len = near - usize::from(self.input.arbitrary::<u8>()? % 40);
             return Ok(vec![self.input.arbitrary::<u8>()?; len].into());
         }
         let len = usize::from(len % 48).min(self.input.len());

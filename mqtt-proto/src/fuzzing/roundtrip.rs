@@ -12,11 +12,12 @@ use crate::{
 /// version it says the same or is refused, and a packet that its sender may send is not refused.
 pub fn roundtrip(data: &[u8]) {
     let Ok(sent) = Sent::arbitrary(&mut Unstructured::new(data)) else { return };
-    assert!(!format!("{sent:?}").is_empty());
     for version in VERSIONS {
         let must = sent.legal && version == sent.version;
         match encode(&sent.packet, version) {
             Ok(bytes) => {
+                // Slow, and tells nothing new of long ones.
+                assert!(bytes.len() > 1000 || !format!("{sent:?}").is_empty());
                 let readers: Vec<_> = ROLES
                     .into_iter()
                     .filter(|&sender| reads_itself(&sent.packet, &bytes, sender, version))
