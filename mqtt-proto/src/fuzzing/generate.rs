@@ -319,10 +319,10 @@ impl Draw<'_, '_> {
     /// A few, and once in a packet perhaps so many that a length takes more bytes.
     fn bytes(&mut self) -> Result<Bytes> {
         let len = self.input.arbitrary::<u8>()?;
-        if len >= 0xfc && !self.had_long {
+        if len >= 0xfe && !self.had_long {
             self.had_long = true;
             let most = if self.legal { 65_535 } else { 65_540 };
-            let near = *self.input.choose(&[128, 128, 128, 16_384, 16_384, most])?;
+            let near = *self.input.choose(&[128, 128, 128, 128, 16_384, 16_384, 16_384, most])?;
             let len = near - usize::from(self.input.arbitrary::<u8>()? % 40);
             return Ok(vec![self.input.arbitrary::<u8>()?; len].into());
         }
