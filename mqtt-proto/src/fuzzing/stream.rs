@@ -1,4 +1,5 @@
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use bytes::{Bytes, BytesMut};
 
@@ -53,9 +54,10 @@ impl Wanted {
         self.0 = 0;
     }
 
-    fn needs(&mut self, there: usize, missing: core::num::NonZeroU32) {
-        assert!(self.0 <= there || self.0 <= there + missing.get() as usize, "it took back");
-        self.0 = there + missing.get() as usize;
+    fn needs(&mut self, there: usize, missing: NonZeroU32) {
+        let wanted = there + missing.get() as usize;
+        assert!(self.0 <= wanted, "less is asked for than before");
+        self.0 = wanted;
     }
 }
 
