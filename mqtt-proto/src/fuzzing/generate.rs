@@ -321,8 +321,10 @@ impl Draw<'_, '_> {
         let len = self.input.arbitrary::<u8>()?;
         if len >= 0xfe && !self.had_long {
             self.had_long = true;
-            let most = if self.legal { 65_535 } else { 65_540 };
-            let near = *self.input.choose(&[128, 128, 128, 128, 16_384, 16_384, 16_384, most])?;
+            // Around where a length takes two bytes, three, and does not fit.
+            let near: &[usize] =
+                if self.legal { &[128, 128, 16_384] } else { &[128, 128, 16_384, 65_540] };
+            let near = *self.input.choose(near)?;
             let len = near - usize::from(self.input.arbitrary::<u8>()? % 40);
             return Ok(vec![self.input.arbitrary::<u8>()?; len].into());
         }
