@@ -6,6 +6,7 @@ use core::str::from_utf8;
 
 use crate::{
     Packet, PacketType, Properties, PropertyOwner, ProtocolVersion, ReasonCode, Role, Storage,
+    SubscribeFilters,
 };
 
 /// Section 1.5.4.
@@ -205,18 +206,7 @@ pub(super) fn check<B: Storage>(packet: &Packet<B>, sender: Role, version: Proto
             assert!(!v311 || ack.reason == ReasonCode::SUCCESS);
             check_reason(ack.reason, of, sender);
         }
-        Packet::Subscribe(packet) => {
-            let mut len = 0;
-            for (filter, options) in packet.filters.iter() {
-                check_filter(filter.as_bytes(), version);
-                let shared = filter.as_bytes().starts_with(b"$share/");
-                assert!(v311 || !(options.no_local && shared), "[MQTT-3.8.3-4]");
-                assert!(!v311 || options.to_byte() <= 2, "[3.1.1 MQTT-3-8.3-4]");
-                len += 3 + filter.as_bytes().len();
-            }
-            assert_eq!(len, packet.filters.as_bytes().len());
-            assert_ne!(len, 0);
-        }
+        Packet::Subscribe(packet) => check_subscriptions(&packet.filters, version),
         Packet::Unsubscribe(packet) => {
             let mut len = 0;
             for filter in packet.filters.iter() {
@@ -267,6 +257,20 @@ fn check_connect<B: Storage>(packet: &Packet<B>, version: ProtocolVersion) {
     } else {
         assert!(version == ProtocolVersion::V5 || packet.password.is_none());
     }
+}
+
+fn check_subscriptions<B: Storage>(list: &SubscribeFilters<B>, version: ProtocolVersion) {
+    let v311 = version == ProtocolVersion::V311;
+    let mut len = 0;
+    for (filter, options) in list.iter() {
+        check_filter(filter.as_bytes(), version);
+        let shared = filter.as_bytes().starts_with(b"$share/");
+        assert!(v311 || !(options.no_local && shared), "[MQTT-3.8.3-4]");
+        assert!(!v311 || options.to_byte() <= 2, "[3.1.1 MQTT-3-8.3-4]");
+        len += 3 + filter.as_bytes().len();
+    }
+    assert_eq!(len, list.as_bytes().len());
+    assert_ne!(len, 0);
 }
 
 fn check_list<B: Storage>(
