@@ -264,7 +264,7 @@ impl Broker {
                 connection.server.handle_flushed(now, |_, outcome| self.stats.ended(outcome));
                 self.replay(now, id);
             }
-            Some(ServerAction::Connect(connect)) => self.connect(now, id, &connect),
+            Some(ServerAction::Connect(connect)) => self.connect(now, id, &connect.fields()),
             Some(ServerAction::Subscribe(subscribe)) => self.subscribe(now, id, &subscribe),
             Some(ServerAction::Unsubscribe(unsubscribe)) => self.unsubscribe(now, id, &unsubscribe),
             Some(ServerAction::Disconnect(disconnect)) => {

@@ -225,7 +225,7 @@ fn a_refused_connect_changes_nothing() {
     authenticated.properties = properties([Property::AuthenticationMethod("SCRAM-SHA-1")]);
     authenticated.will = Some(message("t", "forged").with_retain(true));
     let mut bytes = Vec::new();
-    Packet::Connect(authenticated).encode(V5, &mut bytes).expect("a legal packet");
+    authenticated.encode(&mut bytes).expect("a legal packet");
     // A PUBLISH behind it is not read.
     bytes.extend_from_slice(b"\x31\x05\x00\x01t\x00x");
     for (refused, code) in [
@@ -410,7 +410,7 @@ fn a_client_that_cannot_take_connack_is_refused() {
         let who = world.raw(V5);
         let mut connect = connect(V5, "c");
         connect.properties = properties([Property::MaximumPacketSize(limit)]);
-        world.say(who, &Packet::Connect(connect), V5);
+        world.say(who, &connect.to_packet().unwrap(), V5);
         let packets = world.packets(who);
         let size: u32 = packets.iter().map(|p| p.encoded_len(V5).expect("a packet")).sum();
         assert!(size <= limit, "{limit}: {packets:?}");

@@ -75,7 +75,7 @@ fn check(version: ProtocolVersion, cause: Cause, delay: u32, expiry: u32) {
             world.say(owner, &Packet::Disconnect(Disconnect::new(reason)), version);
         }
         Cause::ProtocolError => {
-            world.say(owner, &Packet::Connect(connect(version, expiry, delay)), version);
+            world.say(owner, &connect(version, expiry, delay).to_packet().unwrap(), version);
         }
         Cause::Malformed => world.send(owner, b"\x00\x00"),
         Cause::Cut => world.cut(owner),
@@ -157,7 +157,7 @@ fn a_refused_connect_has_no_will() {
     let observer = world.join(options(V5, "observer"));
     world.subscribe(observer, "#", AtLeastOnce);
     let refused = world.raw(V5);
-    world.say(refused, &Packet::Connect(connect(V5, 60, 0)), V5);
+    world.say(refused, &connect(V5, 60, 0).to_packet().unwrap(), V5);
     assert!(!world.is_open(refused));
     world.advance(1000.0);
     assert_eq!(world.broker.stats().received, 0);

@@ -4,7 +4,7 @@ use crate::{
     Ack, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
     PacketType, ProtocolVersion, Role, Status, Storage,
     legal::{FirstBytes, refusal},
-    packet::{self, ack, connect, publish},
+    packet::{self, ack, connect_packet, publish},
     source::Source,
     wire::{self, Context, Cursor},
 };
@@ -185,7 +185,7 @@ impl Decoder {
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
         let (bytes, len) = (packet.as_ref(), packet.as_ref().len());
-        let layout = match connect::Layout::read(Cursor::after(bytes, start), self.version) {
+        let layout = match connect_packet::Layout::read(Cursor::after(bytes, start), self.version) {
             Ok(layout) => layout,
             Err(error) => return Err(self.fail(error)),
         };

@@ -3,9 +3,9 @@
 use core::fmt::{self, Display, Formatter, Write as _};
 
 use crate::{
-    Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketType, Properties, Property, Publication,
-    Publish, ReasonCode, ReasonCodes, RetainHandling, Storage, SubAck, Subscribe, SubscribeFilters,
-    SubscriptionOptions, UnsubAck, Unsubscribe, UnsubscribeFilters,
+    Ack, Auth, ConnAck, Connect, ConnectPacket, Disconnect, Packet, PacketType, Properties,
+    Property, Publication, Publish, ReasonCode, ReasonCodes, RetainHandling, Storage, SubAck,
+    Subscribe, SubscribeFilters, SubscriptionOptions, UnsubAck, Unsubscribe, UnsubscribeFilters,
 };
 
 /// No packet takes more bytes than this when it is shown with `{}`, whatever is in it.
@@ -77,6 +77,12 @@ impl Display for PacketType {
 }
 
 /// One line for logs, as for [`Packet`]. Shows neither password nor authentication data.
+impl<B: Storage> Display for ConnectPacket<B> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.fields().fmt(f)
+    }
+}
+
 impl<B: Storage> Display for Connect<B> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "CONNECT version={} client_id=", self.version)?;

@@ -88,8 +88,8 @@ pub use {
     message::{Message, Publication},
     options::{RetainHandling, SubscriptionOptions},
     packet::{
-        Ack, Auth, ConnAck, Connect, Delivery, Disconnect, Packet, PacketRef, Publish, SubAck,
-        Subscribe, UnsubAck, Unsubscribe,
+        Ack, Auth, ConnAck, Connect, ConnectPacket, Delivery, Disconnect, Packet, PacketRef,
+        Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
     },
     property::{Properties, Property, PropertyError, PropertyId, PropertyOwner, PropertySet},
     reason::ReasonCode,

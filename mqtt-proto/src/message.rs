@@ -83,10 +83,6 @@ impl<B: Storage> Publication<B> {
         let delivery = Delivery::first(self.qos, id);
         Publish { delivery, retain: self.retain, message: self.message }
     }
-
-    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Publication<C> {
-        Publication { qos: self.qos, retain: self.retain, message: self.message.map(f) }
-    }
 }
 
 #[cfg(feature = "bytes")]

@@ -2,7 +2,8 @@
 
 pub(crate) mod ack;
 mod connack;
-pub(crate) mod connect;
+mod connect;
+pub(crate) mod connect_packet;
 mod disconnect;
 pub(crate) mod publish;
 mod subscribe;
@@ -10,6 +11,7 @@ mod subscribe;
 pub use ack::Ack;
 pub use connack::ConnAck;
 pub use connect::Connect;
+pub use connect_packet::ConnectPacket;
 pub use disconnect::{Auth, Disconnect};
 pub use publish::{Delivery, Publish};
 pub use subscribe::{SubAck, Subscribe, UnsubAck, Unsubscribe};
@@ -82,7 +84,7 @@ macro_rules! dispatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Packet<B: Storage> {
-    Connect(Connect<B>),
+    Connect(ConnectPacket<B>),
     ConnAck(ConnAck<B>),
     Publish(Publish<B>),
     PubAck(Ack<B>),

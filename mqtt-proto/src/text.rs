@@ -48,10 +48,6 @@ impl<B: Storage> Str<B> {
     pub fn into_inner(self) -> B {
         self.0
     }
-
-    pub(crate) fn map<C>(self, f: &mut impl FnMut(B) -> C) -> Str<C> {
-        Str(f(self.0))
-    }
 }
 
 impl<B: Storage> fmt::Debug for Str<B> {

@@ -165,6 +165,17 @@ impl<'a> Cursor<'a> {
         Err(self.fault(kind))
     }
 
+    /// The next `len` bytes.
+    pub(crate) fn take(&mut self, len: u32) -> Result<&'a [u8], DecodeError> {
+        match self.rest.split_at_checked(len as usize) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(bytes)
+            }
+            None => Err(self.fault(DecodeErrorKind::UnexpectedEnd)),
+        }
+    }
+
     /// Bytes behind a two-byte length: Binary Data or a string.
     #[inline(always)]
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {

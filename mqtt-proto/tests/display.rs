@@ -56,7 +56,7 @@ fn each_packet_has_a_line() {
     let text = |text| Str::try_from(text).unwrap();
 
     check(
-        Packet::Connect(Connect::new(ProtocolVersion::V311, text("c1"))),
+        Connect::new(ProtocolVersion::V311, text("c1")).to_packet().unwrap(),
         r#"CONNECT version=3.1.1 client_id="c1" clean_start=true keep_alive=60"#,
     );
     let will = Publication::new(topic("w/t"), "bye")
@@ -72,7 +72,7 @@ fn each_packet_has_a_line() {
         ..Connect::new(ProtocolVersion::V5, text(""))
     };
     check(
-        Packet::Connect(everything.with_properties(properties([Property::ReceiveMaximum(9)]))),
+        everything.with_properties(properties([Property::ReceiveMaximum(9)])).to_packet().unwrap(),
         "CONNECT version=5.0 client_id=\"\" clean_start=false keep_alive=0 user_name=\"alice\" \
          password=(hidden) \
          will=(topic=\"w/t\" qos=1 retain payload=\"bye\" properties=[WillDelayInterval=5]) \
@@ -241,7 +241,7 @@ fn a_peer_cannot_write_lines_of_its_own_or_steer_a_terminal() {
             ..Connect::new(ProtocolVersion::V311, text.try_into().unwrap())
         };
         check(
-            Packet::Connect(connect),
+            connect.to_packet().unwrap(),
             &format!(
                 r#"CONNECT version=3.1.1 client_id="{shown}" clean_start=true keep_alive=60 user_name="{shown}" will=(topic="{shown}" qos=0 payload="")"#
             ),
@@ -329,14 +329,14 @@ fn longest(letter: char) -> Vec<Packet<Bytes>> {
         will: Some(Publication { qos: QoS::ExactlyOnce, retain: true, message }),
         user_name: Some(text.as_str().try_into().unwrap()),
         password: Some(Bytes::from(text.clone())),
-        ..Connect::new(ProtocolVersion::V311, text.as_str().try_into().unwrap())
+        ..Connect::new(ProtocolVersion::V5, text.as_str().try_into().unwrap())
     };
     let filters = SubscribeFilters::new((0..20).map(|_| (filter(), options))).unwrap();
     let names = UnsubscribeFilters::new((0..20).map(|_| filter())).unwrap();
     let code = ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
     let codes = ReasonCodes::from_iter([code; 20]);
     vec![
-        Packet::Connect(connect.with_properties(list.clone())),
+        connect.with_properties(list.clone()).to_packet().unwrap(),
         Packet::ConnAck(ConnAck::refused(code).with_properties(list.clone())),
         Packet::Publish(publish),
         Packet::PubComp(Ack::new(id, code).with_properties(list.clone())),
@@ -393,7 +393,7 @@ fn secrets_are_shown_in_no_form() {
     builder.push(secret).unwrap();
 
     let packets = [
-        Packet::Connect(connect.clone()),
+        connect.to_packet().unwrap(),
         Packet::ConnAck(connack.clone()),
         Packet::Auth(auth.clone()),
     ];

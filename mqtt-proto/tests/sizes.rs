@@ -31,10 +31,11 @@ fn values_are_as_large_as_they_were() {
         Publish<&[u8]> = 88;
         Publish<Bytes> = 120;
         Connect<&[u8]> = 168;
-        Connect<Bytes> = 264;
-        Packet<&[u8]> = 168;
-        Packet<Bytes> = 264;
-        Result<Status<Packet<Bytes>>, DecodeError> = 264;
+        ConnectPacket<&[u8]> = 56;
+        ConnectPacket<Bytes> = 88;
+        Packet<&[u8]> = 96;
+        Packet<Bytes> = 128;
+        Result<Status<Packet<Bytes>>, DecodeError> = 128;
     };
     let wrong: Vec<_> = sizes.into_iter().filter(|(_, size, expected)| size != expected).collect();
     assert!(wrong.is_empty(), "type, size, expected: {wrong:#?}");

@@ -131,7 +131,7 @@ impl Client {
         let mut connection = Connection::new(Role::Client, decoder, limits, now);
         // It was encoded once, in `new`; only the client identifier and Clean Start have changed
         // since.
-        let _ = connection.send(now, &Packet::Connect(self.connect.clone()));
+        let _ = connection.send_connect(now, &self.connect);
         self.connection = Some(connection);
         self.ping_deadline = None;
         self.state = ClientState::Connecting { deadline: now + self.options.connect_timeout };

@@ -5,9 +5,9 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use mqtt_proto::{
-    Ack, Decoder, Delivery, Disconnect, EncodeError, MAX_PACKET_SIZE, Message, Packet, PacketId,
-    PacketRef, PacketType, Properties, Property, PropertyId, ProtocolVersion, Publication, Publish,
-    QoS, ReasonCode, Role, Storage, TopicName,
+    Ack, Connect, Decoder, Delivery, Disconnect, EncodeError, MAX_PACKET_SIZE, Message, Packet,
+    PacketId, PacketRef, PacketType, Properties, Property, PropertyId, ProtocolVersion,
+    Publication, Publish, QoS, ReasonCode, Role, Storage, TopicName,
 };
 
 use crate::{
@@ -86,6 +86,16 @@ impl Connection {
     ) -> Result<(), EncodeError> {
         self.last_sent = now;
         packet.encode(self.version, self.transmit.sink())
+    }
+
+    /// Appends the packet that is known to be legal and has no limit yet.
+    pub(crate) fn send_connect(
+        &mut self,
+        now: Instant,
+        connect: &Connect<Bytes>,
+    ) -> Result<(), EncodeError> {
+        self.last_sent = now;
+        connect.encode(self.transmit.sink())
     }
 
     /// Whether there is room for another message.

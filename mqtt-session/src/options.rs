@@ -5,8 +5,7 @@ use core::{fmt, time::Duration};
 
 use bytes::Bytes;
 use mqtt_proto::{
-    Connect, MAX_PACKET_SIZE, Packet, Properties, Property, ProtocolVersion, Publication, Str,
-    StringError,
+    Connect, MAX_PACKET_SIZE, Properties, Property, ProtocolVersion, Publication, Str, StringError,
 };
 
 use crate::{Backoff, ServerAddress};
@@ -287,7 +286,7 @@ impl ClientOptions {
         if !v5 && self.client_id.is_empty() && !self.clean_start {
             return Err(OptionsError::NoClientId);
         }
-        Packet::Connect(connect.clone()).encoded_len(self.version)?;
+        connect.encoded_len()?;
         Ok(connect)
     }
 }

@@ -5,9 +5,10 @@ use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, Connect, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message, Packet,
-    PacketId, PacketRef, PacketType, ProtocolVersion, Publication, Publish, QoS, ReasonCode,
-    ReasonCodes, Role, Status, Storage, SubAck, Subscribe, TopicName, UnsubAck, Unsubscribe,
+    ConnAck, ConnectPacket, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message,
+    Packet, PacketId, PacketRef, PacketType, ProtocolVersion, Publication, Publish, QoS,
+    ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe, TopicName, UnsubAck,
+    Unsubscribe,
 };
 
 use crate::{
@@ -65,7 +66,7 @@ enum State {
 #[non_exhaustive]
 pub enum ServerAction<B: Storage> {
     /// A client introduces itself: [`Server::accept`] or [`Server::reject`] it.
-    Connect(Connect<B>),
+    Connect(ConnectPacket<B>),
     /// A message to be routed, and then to be answered with [`Server::acknowledge`].
     Publish(Publish<B>),
     /// Answer with [`Server::suback`].
@@ -437,9 +438,10 @@ impl Server {
         packet: Packet<B>,
     ) -> Result<Option<ServerAction<B>>, Violation> {
         // [MQTT-3.1.0-1] The decoder has refused anything else.
-        let Packet::Connect(connect) = packet else {
+        let Packet::Connect(packet) = packet else {
             return Err(Violation::UnexpectedPacket(packet.packet_type()));
         };
+        let connect = packet.fields();
         self.state = State::AwaitVerdict;
         self.connection.version = connect.version;
         self.silence = silence(connect.keep_alive);
@@ -456,7 +458,7 @@ impl Server {
         if let Some(limit) = properties.maximum_packet_size() {
             self.connection.peer_max_packet_size = limit;
         }
-        Ok(Some(ServerAction::Connect(connect)))
+        Ok(Some(ServerAction::Connect(packet)))
     }
 
     fn handle_connected<B: Storage>(

@@ -165,7 +165,8 @@ fn the_assigned_client_identifier_is_used_from_then_on() {
     pair.accept.assigned_client_id = None;
     pair.reconnect();
     pair.run();
-    let ids: Vec<_> = pair.connects.iter().map(|connect| connect.client_id.as_str()).collect();
+    let ids = pair.connects.iter().map(|connect| connect.fields().client_id.to_string());
+    let ids: Vec<_> = ids.collect();
     assert_eq!(ids, ["", "auto-1"]);
     assert!(pair.connacks[1].session_present);
 }
@@ -222,8 +223,8 @@ fn a_second_connect_or_connack_is_a_protocol_error() {
     for version in VERSIONS {
         let goodbye = if version == V5 { 1 } else { 0 };
         let mut pair = Pair::connected(version);
-        let second = Connect::new(version, Str::try_from("c").expect("a string"));
-        pair.inject_up(&Packet::Connect(second));
+        let second = Connect::new(version, Str::borrowed("c").expect("a string"));
+        pair.inject_up(&second.to_packet().unwrap());
         pair.run();
         let reason = Violation::UnexpectedPacket(PacketType::Connect);
         assert_eq!(pair.server_closed, Some(CloseReason::Violation(reason)), "{version}");
@@ -243,8 +244,8 @@ fn a_second_connect_or_connack_is_a_protocol_error() {
 #[test]
 fn before_the_verdict_no_packet_is_taken() {
     let mut server = Server::new(ServerConfig::default(), Instant::ZERO);
-    let connect = Connect::new(V5, Str::try_from("c").expect("a string"));
-    server.handle_packet(Instant::ZERO, Packet::<Bytes>::Connect(connect));
+    let connect = Connect::new(V5, Str::borrowed("c").expect("a string"));
+    server.handle_packet(Instant::ZERO, connect.to_packet().unwrap());
     assert_eq!(server.poll_timeout(), None);
     let action = server.handle_packet(Instant::ZERO, Packet::<Bytes>::PingReq);
     let reason = CloseReason::Violation(Violation::UnexpectedPacket(PacketType::PingReq));
@@ -420,7 +421,7 @@ fn a_connack_above_the_clients_maximum_packet_size_is_not_sent() {
     let mut server = Server::new(ServerConfig::default(), Instant::ZERO);
     let mut connect = Connect::new(V5, Str::try_from("c").expect("a string"));
     connect.properties = Properties::new([Property::MaximumPacketSize(10)]).expect("legal");
-    server.handle_packet(Instant::ZERO, Packet::<Bytes>::Connect(connect));
+    server.handle_packet(Instant::ZERO, connect.to_packet().unwrap());
     let error = server.accept(Instant::ZERO, Session::new(1), &Accept::default(), |_, _| {});
     assert_eq!(error, Err(CommandError::PacketTooLarge { size: 16, limit: 10 }));
     server.reject(Instant::ZERO, ReasonCode::PACKET_TOO_LARGE);
@@ -453,7 +454,7 @@ fn disconnect_may_shorten_the_session_but_not_raise_it_from_0() {
         let mut server = Server::new(ServerConfig::default(), Instant::ZERO);
         let mut connect = Connect::new(V5, Str::try_from("c").expect("a string"));
         connect.properties = Properties::new([Property::SessionExpiryInterval(asked)]).expect("ok");
-        server.handle_packet(Instant::ZERO, Packet::<Bytes>::Connect(connect));
+        server.handle_packet(Instant::ZERO, connect.to_packet().unwrap());
         let accept = Accept { session_expiry: granted, ..Accept::default() };
         server.accept(Instant::ZERO, Session::new(1), &accept, |_, _| {}).expect("a CONNECT");
         assert_eq!(server.session_expiry(), granted.unwrap_or(asked));

@@ -526,7 +526,7 @@ fn an_acknowledgement_alone_lets_the_next_message_out() {
     let now = Instant::ZERO;
     let name = mqtt_session::proto::Str::try_from("c").expect("a string");
     let connect = mqtt_session::proto::Connect::new(V5, name);
-    server.handle_packet(now, Packet::<Bytes>::Connect(connect));
+    server.handle_packet(now, connect.to_packet().unwrap());
     server
         .accept(now, Session::new(9), &mqtt_session::Accept::default(), |_, _| {})
         .expect("a CONNECT");

@@ -148,7 +148,7 @@ impl Conversation {
             match self.decoder.decode_bytes(&mut self.input).expect("MQTT") {
                 Status::Ready(packet) => {
                     if let Packet::Connect(connect) = &packet {
-                        self.decoder = Decoder::new(Role::Client, connect.version);
+                        self.decoder = Decoder::new(Role::Client, connect.version());
                     }
                     return Some(packet);
                 }

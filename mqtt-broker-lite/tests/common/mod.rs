@@ -104,7 +104,7 @@ impl World {
     pub fn raw_join(&mut self, connect: Connect<Bytes>) -> Who {
         let version = connect.version;
         let who = self.raw(version);
-        self.say(who, &Packet::Connect(connect), version);
+        self.say(who, &connect.to_packet().unwrap(), version);
         let packets = self.packets(who);
         assert!(
             matches!(&packets[0], Packet::ConnAck(ack) if ack.reason == ReasonCode::SUCCESS),

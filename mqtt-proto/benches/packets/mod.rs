@@ -33,8 +33,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ("pubrel_v5", V5, Packet::PubRel(ack())),
         ("pubcomp_v4", V311, Packet::PubComp(ack())),
         ("pubcomp_v5", V5, Packet::PubComp(ack())),
-        ("connect_v4", V311, connect(V311)),
-        ("connect_v5", V5, connect(V5)),
+        ("connect_v4", V311, connect(V311).to_packet().unwrap()),
+        ("connect_v5", V5, connect(V5).to_packet().unwrap()),
         ("connect_everything_v4", V311, connect_everything(V311)),
         ("connect_everything_v5", V5, connect_everything(V5)),
         ("connack_v4", V311, connack(none())),
@@ -95,15 +95,15 @@ fn publish(qos: u8, payload: usize, properties: Properties<Bytes>) -> Packet<Byt
     Packet::Publish(Publish { delivery, retain: false, message })
 }
 
-fn connect(version: ProtocolVersion) -> Packet<Bytes> {
+fn connect(version: ProtocolVersion) -> Connect<Bytes> {
     let mut connect = Connect::new(version, Str::try_from("sensor-0001").unwrap());
     connect.user_name = Some(Str::try_from("user").unwrap());
     connect.password = Some("secret".into());
-    Packet::Connect(connect)
+    connect
 }
 
 fn connect_everything(version: ProtocolVersion) -> Packet<Bytes> {
-    let Packet::Connect(mut connect) = connect(version) else { unreachable!() };
+    let mut connect = connect(version);
     let topic = TopicName::try_from("site/room/lost").unwrap();
     let mut will = Publication::new(topic, "gone").with_qos(QoS::AtLeastOnce).with_retain(true);
     if version == V5 {
@@ -125,7 +125,7 @@ fn connect_everything(version: ProtocolVersion) -> Packet<Bytes> {
         will = will.with_properties(Properties::new(properties).unwrap());
     }
     connect.will = Some(will);
-    Packet::Connect(connect)
+    connect.to_packet().unwrap()
 }
 
 fn connack(properties: Properties<Bytes>) -> Packet<Bytes> {

@@ -53,7 +53,10 @@ impl Draw<'_, '_> {
     fn packet(&mut self) -> Result<Packet<Bytes>> {
         let packet = self.packet_type()?;
         Ok(match packet {
-            PacketType::Connect => Packet::Connect(self.connect()?),
+            // What is not legal has no packet.
+            PacketType::Connect => {
+                self.connect()?.to_packet().map_err(|_| arbitrary::Error::IncorrectFormat)?
+            }
             PacketType::ConnAck => {
                 let reason = self.reason(packet)?;
                 let may_be_present = reason == ReasonCode::SUCCESS || self.is_careless()?;

@@ -243,6 +243,8 @@ pub(super) fn check<B: Storage>(packet: &Packet<B>, sender: Role, version: Proto
 
 fn check_connect<B: Storage>(packet: &Packet<B>, version: ProtocolVersion) {
     let Packet::Connect(packet) = packet else { return };
+    assert_eq!(packet.version(), version);
+    let packet = packet.fields();
     assert_eq!(packet.version, version);
     let properties = &packet.properties;
     let has_data = properties.authentication_data().is_some();

@@ -81,15 +81,17 @@ fn check_copies(packet: &Packet<Bytes>) {
             assert_eq!(publish.message.detach(), publish.message);
         }
         Packet::Connect(connect) => {
+            let connect = connect.fields();
+            assert_eq!(connect.to_packet().as_ref(), Ok(packet));
             let Some(will) = &connect.will else { return };
-            assert_eq!(will.detach(), *will);
-            assert_eq!(will.as_ref(), will.detach().as_ref());
-            let message = will.message.clone();
+            let detached = will.detach();
+            assert_eq!(detached.as_ref(), *will);
+            let message = detached.message.clone();
             let again = Publication::new(message.topic, message.payload)
                 .with_qos(will.qos)
                 .with_retain(will.retain)
                 .with_properties(message.properties);
-            assert_eq!(again, *will);
+            assert_eq!(again, detached);
         }
         _ => {}
     }

@@ -2,29 +2,31 @@
 
 use core::fmt;
 
+#[cfg(feature = "bytes")]
+use crate::{Decoder, Packet, Role, Status};
 use crate::{
-    DecodeError, DecodeErrorKind, EncodeError, Message, PacketType, Properties, PropertyId,
-    PropertyOwner, ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError, TopicName,
+    EncodeError, PacketType, Properties, PropertyId, PropertyOwner, ProtocolVersion, Publication,
+    Storage, Str,
     packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
-    text::check_topic_name,
-    wire::{Context, Cursor, PropertyList, Put, Span},
+    wire::Put,
 };
 
-const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Connect);
-const NAME: &[u8; 4] = b"MQTT";
+pub(super) const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Connect);
+pub(super) const NAME: &[u8; 4] = b"MQTT";
 
-const CLEAN_START: u8 = 0x02;
-const WILL: u8 = 0x04;
-const WILL_RETAIN: u8 = 0x20;
-const PASSWORD: u8 = 0x40;
-const USER_NAME: u8 = 0x80;
+pub(super) const CLEAN_START: u8 = 0x02;
+pub(super) const WILL: u8 = 0x04;
+pub(super) const WILL_RETAIN: u8 = 0x20;
+pub(super) const PASSWORD: u8 = 0x40;
+pub(super) const USER_NAME: u8 = 0x80;
 
-/// The client's request for a session, first packet of every connection [MQTT-3.1.0-1].
+/// What a client says in CONNECT, its request for a session and the first packet of every connection
+/// [MQTT-3.1.0-1]. A [`ConnectPacket`](crate::ConnectPacket) is the packet that says it.
 ///
 /// ```
-/// use mqtt_proto::{Connect, Packet, Properties, Property, ProtocolVersion, Publication, Str};
+/// use mqtt_proto::{Connect, Properties, Property, ProtocolVersion, Publication, Str};
 ///
-/// let connect = Packet::Connect(Connect::new(ProtocolVersion::V311, Str::borrowed("thermometer")?));
+/// let connect = Connect::new(ProtocolVersion::V311, Str::borrowed("thermometer")?);
 /// assert_eq!(
 ///     connect.to_string(),
 ///     "CONNECT version=3.1.1 client_id=\"thermometer\" clean_start=true keep_alive=60"
@@ -39,7 +41,7 @@ const USER_NAME: u8 = 0x80;
 /// connect.will = Some(offline);
 /// connect.properties = Properties::new([Property::SessionExpiryInterval(3600)])?;
 /// assert_eq!(
-///     Packet::Connect(connect).to_string(),
+///     connect.to_packet()?.to_string(),
 ///     "CONNECT version=5.0 client_id=\"thermometer\" clean_start=false keep_alive=60 \
 ///      user_name=\"alice\" password=(hidden) \
 ///      will=(topic=\"room/1/state\" qos=0 retain payload=\"offline\") \
@@ -111,140 +113,44 @@ impl<B: Storage> Connect<B> {
         flags
     }
 
-    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Connect<C> {
-        Connect {
-            version: self.version,
-            clean_start: self.clean_start,
-            keep_alive: self.keep_alive,
-            client_id: self.client_id.map(f),
-            will: self.will.map(|will| will.map(f)),
-            user_name: self.user_name.map(|name| name.map(f)),
-            password: self.password.map(&mut *f),
-            properties: self.properties.map(f),
+    /// The size of the packet on the wire.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encoded_len(&self) -> Result<u32, EncodeError> {
+        Body::encoded_len(self, self.version)
+    }
+
+    /// As [`Packet::encode`](crate::Packet::encode), in its own version.
+    ///
+    /// # Errors
+    /// As [`Packet::encode`](crate::Packet::encode).
+    #[cfg(feature = "bytes")]
+    pub fn encode(&self, dst: &mut impl bytes::BufMut) -> Result<(), EncodeError> {
+        Body::encode(self, self.version, dst)
+    }
+
+    /// As [`Packet::encode_to_slice`](crate::Packet::encode_to_slice), in its own version.
+    ///
+    /// # Errors
+    /// As [`Packet::encode`](crate::Packet::encode).
+    pub fn encode_to_slice(&self, dst: &mut [u8]) -> Result<usize, EncodeError> {
+        Body::encode_to_slice(self, self.version, dst)
+    }
+
+    /// The packet that says this, in one allocation: checked here, and cheap to send again.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    #[cfg(feature = "bytes")]
+    pub fn to_packet(&self) -> Result<Packet<bytes::Bytes>, EncodeError> {
+        let mut bytes = bytes::BytesMut::with_capacity(self.encoded_len()? as usize);
+        self.encode(&mut bytes)?;
+        match Decoder::new(Role::Client, self.version).decode_bytes(&mut bytes) {
+            Ok(Status::Ready(packet)) => Ok(packet),
+            other => unreachable!("a CONNECT that was encoded is read as {other:?}"),
         }
     }
-}
-
-/// A CONNECT that was checked, by the places of its parts in the packet.
-pub(crate) struct Layout {
-    pub(crate) version: ProtocolVersion,
-    flags: u8,
-    keep_alive: u16,
-    properties: PropertyList,
-    client_id: Span,
-    /// Will Properties, Will Topic and Will Payload.
-    will: Option<(PropertyList, Span, Span)>,
-    user_name: Option<Span>,
-    password: Option<Span>,
-}
-
-impl Layout {
-    /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller
-    /// accepts.
-    pub(crate) fn read(
-        mut cursor: Cursor<'_>,
-        expected: Option<ProtocolVersion>,
-    ) -> Result<Self, DecodeError> {
-        let version = read_version(&mut cursor, expected)?;
-        let context = Context { version, sender: Role::Client };
-        let at = cursor;
-        let flags = cursor.u8()?;
-        check_flags(flags, version).map_err(|kind| at.fault(kind))?;
-        let keep_alive = cursor.u16()?;
-        let properties = cursor.properties(OWNER, context)?;
-        // [section 3.1.2.11.10]
-        if properties.set().contains(PropertyId::AuthenticationData)
-            && !properties.set().contains(PropertyId::AuthenticationMethod)
-        {
-            return Err(cursor.fault(DecodeErrorKind::NoAuthenticationMethod));
-        }
-        let client_id = cursor.text()?;
-        let will = if flags & WILL != 0 { Some(read_will(&mut cursor, context)?) } else { None };
-        let user_name = if flags & USER_NAME != 0 { Some(cursor.text()?) } else { None };
-        let password = if flags & PASSWORD != 0 { Some(cursor.span(|_| Ok(()))?) } else { None };
-        // [MQTT-3.1.4-1]
-        cursor.end()?;
-        Ok(Self { version, flags, keep_alive, properties, client_id, will, user_name, password })
-    }
-
-    /// The parts, out of the packet they were found in.
-    #[inline(always)]
-    pub(crate) fn of<B: Storage>(&self, packet: B) -> Connect<B> {
-        Connect {
-            version: self.version,
-            clean_start: self.flags & CLEAN_START != 0,
-            keep_alive: self.keep_alive,
-            client_id: Str::new_unchecked(self.client_id.of(&packet)),
-            will: self.will.as_ref().map(|(properties, topic, payload)| Publication {
-                // That it is not 3 was checked with the flags.
-                qos: QoS::from_bits(self.flags >> 3 & 3).unwrap_or_default(),
-                retain: self.flags & WILL_RETAIN != 0,
-                message: Message {
-                    topic: TopicName::new_unchecked(packet.name(*topic)),
-                    payload: payload.of(&packet),
-                    properties: properties.of(&packet),
-                },
-            }),
-            user_name: self.user_name.map(|name| Str::new_unchecked(name.of(&packet))),
-            properties: self.properties.of(&packet),
-            password: self.password.map(|password| packet.tail(password.start)),
-        }
-    }
-}
-
-/// The protocol name and level. The level of an unsupported version reaches the caller, who owes
-/// the peer an answer [MQTT-3.1.2-2]; that of 3.1, whose name is `MQIsdp`, too.
-#[inline]
-fn read_version(
-    cursor: &mut Cursor<'_>,
-    expected: Option<ProtocolVersion>,
-) -> Result<ProtocolVersion, DecodeError> {
-    let start = *cursor;
-    let name = cursor.binary()?;
-    // Written so that the length is compared first, and then four bytes at once.
-    let ours = <[u8; 4]>::try_from(name).is_ok_and(|name| name == *NAME);
-    if !ours && name != b"MQIsdp" {
-        return Err(start.fault(DecodeErrorKind::ProtocolName));
-    }
-    let at = *cursor;
-    let level = cursor.u8()?;
-    match ProtocolVersion::from_level(level) {
-        Some(version) if ours && expected.is_none_or(|expected| expected == version) => Ok(version),
-        _ => Err(at.fault(DecodeErrorKind::UnsupportedProtocolLevel(level))),
-    }
-}
-
-const fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), DecodeErrorKind> {
-    if flags & 1 != 0 {
-        return Err(DecodeErrorKind::ConnectFlags);
-    }
-    if flags >> 3 & 3 == 3 {
-        return Err(DecodeErrorKind::QoS3);
-    }
-    // [MQTT-3.1.2-11] [MQTT-3.1.2-13]
-    if flags & WILL == 0 && flags & (WILL_RETAIN | 0x18) != 0 {
-        return Err(DecodeErrorKind::WillFlags);
-    }
-    // [3.1.1 MQTT-3.1.2-22]
-    if flags & (PASSWORD | USER_NAME) == PASSWORD && matches!(version, ProtocolVersion::V311) {
-        return Err(DecodeErrorKind::PasswordWithoutUserName);
-    }
-    Ok(())
-}
-
-/// Will Properties, Will Topic and Will Payload [MQTT-3.1.2-9].
-#[inline]
-fn read_will(
-    cursor: &mut Cursor<'_>,
-    context: Context,
-) -> Result<(PropertyList, Span, Span), DecodeError> {
-    let properties = cursor.properties(PropertyOwner::Will, context)?;
-    let topic = cursor.span(|name| match name {
-        [] => Err(DecodeErrorKind::TopicNameEmpty),
-        name => check_topic_name(name).map_err(StringError::in_topic_name),
-    })?;
-    let payload = cursor.span(|_| Ok(()))?;
-    Ok((properties, topic, payload))
 }
 
 impl<B: Storage> Body for Connect<B> {
@@ -253,9 +159,6 @@ impl<B: Storage> Body for Connect<B> {
     }
 
     fn body_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
-        if version != self.version {
-            return Err(EncodeError::Version(self.version));
-        }
         let v5 = version == ProtocolVersion::V5;
         if v5 {
             self.properties.check_owner(OWNER)?;

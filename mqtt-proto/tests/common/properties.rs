@@ -362,7 +362,9 @@ impl Cell<'_> {
             }
         };
         let (is, bytes) = match value(*owner, &properties) {
-            Some(packet) => {
+            // CONNECT is checked when it is made.
+            Some(Err(error)) => (Err(error), BytesMut::new()),
+            Some(Ok(packet)) => {
                 let mut out = BytesMut::new();
                 let len = packet.encoded_len(ProtocolVersion::V5).map(|_| ());
                 let is = packet.encode(ProtocolVersion::V5, &mut out);
@@ -402,9 +404,9 @@ impl fmt::Display for Cell<'_> {
 fn list_of(packet: &PacketRef<'_>, owner: PropertyOwner) -> Option<Vec<u8>> {
     let list = match (packet, owner) {
         (Packet::Connect(connect), PropertyOwner::Will) => {
-            connect.will.as_ref().map(|will| &will.message.properties)
+            connect.fields().will.map(|will| will.message.properties)
         }
-        _ => packet.properties(),
+        _ => packet.properties().copied(),
     };
     list.map(|list| list.as_bytes().to_vec())
 }
@@ -454,7 +456,10 @@ fn shortest(owner: PropertyOwner, list: &[u8]) -> Vec<u8> {
 }
 
 /// The value of that packet, if it has a place for a list.
-fn value(owner: PropertyOwner, list: &Properties<Bytes>) -> Option<Packet<Bytes>> {
+fn value(
+    owner: PropertyOwner,
+    list: &Properties<Bytes>,
+) -> Option<Result<Packet<Bytes>, EncodeError>> {
     let (id, reason, properties) = (PacketId::MIN, ReasonCode::SUCCESS, list.clone());
     let message = |topic| Message {
         topic: TopicName::try_from(topic).unwrap(),
@@ -466,15 +471,15 @@ fn value(owner: PropertyOwner, list: &Properties<Bytes>) -> Option<Packet<Bytes>
     let PropertyOwner::Packet(packet) = owner else {
         let qos = QoS::AtMostOnce;
         connect.will = Some(Publication { qos, retain: false, message: message("w") });
-        return Some(Packet::Connect(connect));
+        return Some(connect.to_packet());
     };
     let ack = || Ack { id, reason, properties: properties.clone() };
     let codes = || [reason].into_iter().collect();
     let filter = TopicFilter::<Bytes>::try_from("a").unwrap();
-    Some(match packet {
+    Some(Ok(match packet {
         PacketType::Connect => {
             connect.properties = properties;
-            Packet::Connect(connect)
+            return Some(connect.to_packet());
         }
         PacketType::ConnAck => {
             Packet::ConnAck(ConnAck { session_present: false, reason, properties })
@@ -503,7 +508,7 @@ fn value(owner: PropertyOwner, list: &Properties<Bytes>) -> Option<Packet<Bytes>
             let reason = ReasonCode::CONTINUE_AUTHENTICATION;
             Packet::Auth(Auth { reason, properties })
         }
-    })
+    }))
 }
 
 /// A list of one property by its number, for those that are no property.

@@ -129,6 +129,20 @@ pub(crate) fn does_not_encode(
     run.encoding(ids).equal(&buffer[..], &[][..], packet.packet_type().name());
 }
 
+/// As [`does_not_encode`], and that there is no such packet.
+#[track_caller]
+pub(crate) fn has_no_packet(
+    run: &mut Run,
+    ids: Ids<'_>,
+    connect: &Connect<Bytes>,
+    error: EncodeError,
+) {
+    let mut buffer = BytesMut::new();
+    run.encoding(ids).equal(connect.encode(&mut buffer), Err(error), "CONNECT");
+    run.encoding(ids).equal(&buffer[..], &[][..], "CONNECT");
+    run.encoding(ids).equal(connect.to_packet(), Err(error), "CONNECT");
+}
+
 /// What a report shows of some bytes.
 pub(crate) fn short(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(48)];

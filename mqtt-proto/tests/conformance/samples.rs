@@ -69,7 +69,7 @@ fn sender(packet: PacketType) -> Role {
 fn packet(packet: PacketType, version: ProtocolVersion) -> Packet<Bytes> {
     let (id, reason, properties) = (PacketId::MIN, ReasonCode::SUCCESS, Properties::EMPTY);
     match packet {
-        PacketType::Connect => Packet::Connect(Connect::new(version, text(""))),
+        PacketType::Connect => Connect::new(version, text("")).to_packet().unwrap(),
         PacketType::ConnAck => {
             Packet::ConnAck(ConnAck { session_present: false, reason, properties })
         }

@@ -99,7 +99,7 @@ fn is_name(run: &mut Run, ids: Ids<'_>, topic: &str) {
     let mut connect = Connect::new(check::version(ids), text(""));
     connect.will = Some(Publication::new(name(topic), ""));
     let bytes = will_to(ids, topic.as_bytes());
-    check::both_ways(run, ids, CLIENT, &bytes, &Packet::Connect(connect));
+    check::both_ways(run, ids, CLIENT, &bytes, &connect.to_packet().unwrap());
 }
 
 fn has_a_wildcard(run: &mut Run, ids: Ids<'_>, topic: &str) {
@@ -199,7 +199,7 @@ fn nameless(run: &mut Run, ids: Ids<'_>) {
     let mut will = Publication::new(name("w"), "");
     will.message.topic = TopicName::default();
     connect.will = Some(will);
-    check::does_not_encode(run, ids, &Packet::Connect(connect), EncodeError::TopicNameEmpty);
+    check::has_no_packet(run, ids, &connect, EncodeError::TopicNameEmpty);
 
     nameless.message.properties = Properties::new([Property::TopicAlias(7)]).unwrap();
     let packet = Packet::Publish(nameless);

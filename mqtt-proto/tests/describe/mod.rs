@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub(crate) fn describe<B: Storage>(packet: &Packet<B>, version: ProtocolVersion) -> Value {
     let v5 = version == ProtocolVersion::V5;
     let mut out = match packet {
-        Packet::Connect(packet) => connect(packet),
+        Packet::Connect(packet) => connect(&packet.fields()),
         Packet::ConnAck(packet) => json!({
             "session_present": packet.session_present,
             "code": if v5 { Some(packet.reason.get()) } else { packet.reason.connect_return_code() },

@@ -54,7 +54,9 @@ fn packet_of(
         })
     };
     match packet {
-        PacketType::Connect => connect(version).prop_map(Packet::Connect).boxed(),
+        PacketType::Connect => {
+            connect(version).prop_map(|connect| connect.to_packet().unwrap()).boxed()
+        }
         PacketType::ConnAck => (any::<bool>(), reason(), properties())
             .prop_map(|(present, reason, properties)| {
                 let session_present = present && reason == ReasonCode::SUCCESS;

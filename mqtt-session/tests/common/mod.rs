@@ -14,7 +14,7 @@ use mqtt_session::{
     Accept, Client, ClientAction, ClientOptions, ClientState, CloseReason, Instant, Outcome,
     Server, ServerAction, ServerConfig, Session, Transmit,
     proto::{
-        ConnAck, Connect, Decoder, Delivery, Message, Packet, PacketId, Properties, Property,
+        ConnAck, ConnectPacket, Decoder, Delivery, Message, Packet, PacketId, Properties, Property,
         ProtocolVersion, Publication, Publish, QoS, ReasonCode, Role, Status, SubscribeFilters,
         TopicFilter, TopicName,
     },
@@ -107,7 +107,7 @@ pub struct Pair {
     pub at_client: Vec<String>,
     /// Topic name and Message Expiry Interval of everything delivered on either side.
     pub heads: Vec<(String, Option<u32>)>,
-    pub connects: Vec<Connect<Bytes>>,
+    pub connects: Vec<ConnectPacket<Bytes>>,
     pub connacks: Vec<ConnAck<Bytes>>,
     pub client_finished: Vec<(u16, Outcome)>,
     pub server_finished: Vec<(u16, Outcome)>,
@@ -443,7 +443,7 @@ impl Pair {
                     let reason = server.reject(self.now, code);
                     return self.close_server(reason);
                 }
-                let kept = self.session.take().filter(|_| !connect.clean_start);
+                let kept = self.session.take().filter(|_| !connect.fields().clean_start);
                 let accept = Accept { session_present: kept.is_some(), ..self.accept.clone() };
                 let session = kept.unwrap_or_else(|| Session::new(self.max_queued));
                 let finished = &mut self.server_finished;
@@ -550,7 +550,7 @@ pub fn describe(packet: &Packet<Bytes>) -> String {
     };
     match packet {
         Packet::Connect(connect) => {
-            format!("{name} {}", if connect.clean_start { "clean" } else { "resume" })
+            format!("{name} {}", if connect.fields().clean_start { "clean" } else { "resume" })
         }
         Packet::ConnAck(connack) => {
             let present = if connack.session_present { " present" } else { "" };
