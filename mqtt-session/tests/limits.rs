@@ -524,7 +524,7 @@ fn an_acknowledgement_alone_lets_the_next_message_out() {
     let mut server =
         Server::new(ServerConfig { max_in_flight: 1, ..Default::default() }, Instant::ZERO);
     let now = Instant::ZERO;
-    let name = mqtt_session::proto::Str::try_from("c").expect("a string");
+    let name = mqtt_session::proto::Str::borrowed("c").expect("a string");
     let connect = mqtt_session::proto::Connect::new(V5, name);
     server.handle_packet(now, connect.to_packet().unwrap());
     server
