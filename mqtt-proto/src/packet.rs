@@ -4,6 +4,7 @@ mod ack;
 mod connack;
 mod connect;
 mod disconnect;
+mod limit;
 mod publish;
 mod subscribe;
 

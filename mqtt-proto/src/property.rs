@@ -7,6 +7,7 @@
 #[cfg(feature = "bytes")]
 mod builder;
 mod value;
+mod without;
 
 use core::fmt;
 
