@@ -4,10 +4,12 @@
 
 mod common;
 mod describe;
+mod hex;
 
 use bytes::BytesMut;
 use common::rows;
 use describe::describe;
+use hex::unhex;
 use mqtt_proto::{
     DecodeErrorKind, Decoder, Packet, PacketRef, PropertyId, ProtocolVersion, Role, Status,
 };
@@ -226,14 +228,6 @@ fn assert_encodes(
     let mut encoded = BytesMut::new();
     packet.unwrap().encode(version, &mut encoded).unwrap();
     assert_eq!(encoded, unhex(hex));
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    assert!(text.len().is_multiple_of(2) && text.is_ascii(), "{text:?} is not hexadecimal");
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
 }
 
 fn version(level: &str) -> ProtocolVersion {
