@@ -1,8 +1,13 @@
 //! Packets out of a byte stream.
 
+use core::fmt;
+
 use crate::{
     Connect, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef,
-    PacketType, ProtocolVersion, Role, Status, Storage, wire::Context,
+    PacketType, ProtocolVersion, Role, Status, Storage, frame,
+    packet::{self, ack, publish},
+    steps,
+    wire::{self, Context, Cursor, Reader},
 };
 
 /// Reads the packets of one side of one connection, borrowed or owned, by one and the same code.
@@ -30,8 +35,8 @@ use crate::{
 pub struct Decoder {
     sender: Role,
     version: Option<ProtocolVersion>,
-    /// The packet types that may come now, as bits.
-    legal: u16,
+    /// How a packet may begin now; after an error none may.
+    legal: &'static FirstBytes,
     max_packet_size: u32,
     failed: Option<DecodeError>,
 }
@@ -51,7 +56,7 @@ impl Decoder {
     }
 
     const fn with(sender: Role, version: Option<ProtocolVersion>) -> Self {
-        let legal = legal_types(sender, version);
+        let legal = FirstBytes::of(sender, version);
         Self { sender, version, legal, max_packet_size: MAX_PACKET_SIZE, failed: None }
     }
 
@@ -81,7 +86,7 @@ impl Decoder {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn header(&mut self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
-        self.next_header(src)
+        self.parse_header(src).map_err(|error| self.fail(error))
     }
 
     /// The packet at the start of `src` and its size in bytes, borrowed: nothing is allocated.
@@ -94,15 +99,7 @@ impl Decoder {
         &mut self,
         src: &'a [u8],
     ) -> Result<Status<(PacketRef<'a>, usize)>, DecodeError> {
-        let header = match self.next_header(src)? {
-            Status::Ready(header) => header,
-            Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
-        };
-        let len = header.packet_len() as usize;
-        match src.get(header.len.into()..len) {
-            Some(body) => self.body(header, &body, |packet| (packet, len)),
-            None => Ok(Status::need((len - src.len()) as u32)),
-        }
+        self.next(src, |packet, len| (packet, len))
     }
 
     /// Takes the packet at the start of `src` out of it. The packet shares the buffer; what is kept
@@ -116,65 +113,141 @@ impl Decoder {
         &mut self,
         src: &mut bytes::BytesMut,
     ) -> Result<Status<Packet<bytes::Bytes>>, DecodeError> {
-        let header = match self.next_header(src)? {
-            Status::Ready(header) => header,
-            Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
-        };
-        let len = header.packet_len() as usize;
-        if src.len() < len {
-            return Ok(Status::need((len - src.len()) as u32));
-        }
-        let mut frame = src.split_to(len).freeze();
-        bytes::Buf::advance(&mut frame, header.len.into());
-        self.body(header, &frame, |packet| packet)
+        self.next(src, |packet, _| packet)
     }
 
-    #[inline]
-    fn body<B: Storage, T>(
+    /// `ready` is called where the packet is made: every move of one is a copy of a hundred bytes
+    /// and more.
+    #[inline(always)]
+    fn next<S: Source, T>(
         &mut self,
-        header: FrameHeader,
-        body: &B,
-        ready: impl Fn(Packet<B>) -> T,
+        src: S,
+        ready: impl FnOnce(Packet<S::Storage>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        if header.packet_type == PacketType::Connect {
-            return self.connect(header, body).map(|packet| Status::Ready(ready(packet)));
+        let frame = match self.short_frame(src.bytes()) {
+            Some(frame) => frame,
+            None => match self.frame(src.bytes())? {
+                Status::Ready(frame) => frame,
+                Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
+            },
+        };
+        let Frame { first, start, len } = frame;
+        let cursor = Cursor::new(&src.bytes()[start..len], len);
+        match first >> 4 {
+            3 => match publish::Layout::read(first, cursor, self.context()) {
+                Ok(layout) => {
+                    let publish = layout.of(src.take(len));
+                    Ok(Status::Ready(ready(Packet::Publish(publish), len)))
+                }
+                Err(error) => Err(self.fail(error)),
+            },
+            number @ 4..=7 => match ack::Layout::read(number, cursor, self.context()) {
+                Ok(layout) => {
+                    let ack = if layout.is_plain() {
+                        src.skip(len);
+                        layout.of(&S::Storage::default())
+                    } else {
+                        layout.of(&src.take(len))
+                    };
+                    Ok(Status::Ready(ready(Packet::of_ack(number, ack), len)))
+                }
+                Err(error) => Err(self.fail(error)),
+            },
+            1 => self.connect(frame, src.take(len), ready),
+            _ => self.other(frame, src.take(len), ready),
         }
-        // The first packet is a CONNECT, so the version is known.
+    }
+
+    /// The first packet is a CONNECT, so the version of every other one is known.
+    #[inline(always)]
+    fn context(&self) -> Context {
         let version = self.version.unwrap_or(ProtocolVersion::V5);
-        let context = Context { version, sender: self.sender };
-        Packet::decode_body(header, body, context, |packet| Status::Ready(ready(packet)))
-            .map_err(|error| self.fail(error))
+        Context { version, sender: self.sender }
     }
 
     /// Out of the hot path: once per connection, and the largest packet.
     #[inline(never)]
-    fn connect<B: Storage>(
+    fn connect<B: Storage, T>(
         &mut self,
-        header: FrameHeader,
-        body: &B,
-    ) -> Result<Packet<B>, DecodeError> {
+        frame: Frame,
+        packet: B,
+        ready: impl FnOnce(Packet<B>, usize) -> T,
+    ) -> Result<Status<T>, DecodeError> {
+        let mut reader = Reader::new(&packet, frame.start);
         let connect =
-            Connect::decode_body(header, body, self.version).map_err(|error| self.fail(error))?;
+            Connect::decode(&mut reader, self.version).map_err(|error| self.fail(error))?;
         self.version = Some(connect.version);
-        self.legal = legal_types(self.sender, self.version);
+        self.legal = FirstBytes::of(self.sender, self.version);
         // Not checked while the version was unknown.
-        self.check_minimal(&header).map_err(|error| self.fail(error))?;
-        Ok(Packet::Connect(connect))
+        if connect.version == ProtocolVersion::V5
+            && !wire::is_minimal(&packet.as_ref()[1..frame.start])
+        {
+            return Err(self.fail(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1)));
+        }
+        Ok(Status::Ready(ready(Packet::Connect(connect), frame.len)))
     }
 
-    /// Inlined, so that the header stays in registers on its way to the body.
+    #[inline(never)]
+    fn other<B: Storage, T>(
+        &mut self,
+        frame: Frame,
+        packet: B,
+        ready: impl FnOnce(Packet<B>, usize) -> T,
+    ) -> Result<Status<T>, DecodeError> {
+        let mut reader = Reader::new(&packet, frame.start);
+        match packet::decode_other(frame.first >> 4, &mut reader, self.context()) {
+            Ok(other) => Ok(Status::Ready(ready(other, frame.len))),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Where a packet that is legal, short and all there begins and ends. What is not is looked at
+    /// again by [`frame`](Self::frame), which knows why.
     #[inline(always)]
-    fn next_header(&mut self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
+    fn short_frame(&self, src: &[u8]) -> Option<Frame> {
+        steps::add(src.len().min(3));
+        let [first, rest @ ..] = src else { return None };
+        if !self.legal.contains(*first) {
+            return None;
+        }
+        let (start, remaining) = match *rest {
+            [low @ 0..=0x7f, ..] => (2, usize::from(low)),
+            [low, high @ 1..=0x7f, ..] => (3, usize::from(low & 0x7f) | usize::from(high) << 7),
+            _ => return None,
+        };
+        let len = start + remaining;
+        if len > src.len() || len as u32 > self.max_packet_size {
+            return None;
+        }
+        Some(Frame { first: *first, start, len })
+    }
+
+    /// Where a packet that is all there begins and ends.
+    #[cold]
+    #[inline(never)]
+    fn frame(&mut self, src: &[u8]) -> Result<Status<Frame>, DecodeError> {
+        let header = match self.header(src)? {
+            Status::Ready(header) => header,
+            Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
+        };
+        // What is longer than the bytes there are may be longer than any bytes there can be.
+        match usize::try_from(header.packet_len()) {
+            Ok(len) if len <= src.len() => {
+                Ok(Status::Ready(Frame { first: src[0], start: header.len.into(), len }))
+            }
+            _ => Ok(Status::need(header.packet_len() - src.len() as u32)),
+        }
+    }
+
+    fn parse_header(&self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        self.parse_header(src).map_err(|error| self.fail(error))
-    }
-
-    #[inline(always)]
-    fn parse_header(&self, src: &[u8]) -> Result<Status<FrameHeader>, DecodeError> {
         if let Some(&first) = src.first() {
-            self.check_type(first >> 4)?;
+            let number = first >> 4;
+            if let Some(kind) = refusal(number, self.sender, self.version) {
+                return Err(DecodeError::new(kind, 0));
+            }
         }
         let status = FrameHeader::parse(src, self.max_packet_size)?;
         if let Status::Ready(header) = &status {
@@ -184,7 +257,6 @@ impl Decoder {
     }
 
     /// [MQTT-1.5.5-1]; 3.1.1 does not ask for the shortest form.
-    #[inline]
     fn check_minimal(&self, header: &FrameHeader) -> Result<(), DecodeError> {
         if !header.minimal && self.version == Some(ProtocolVersion::V5) {
             return Err(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1));
@@ -192,35 +264,129 @@ impl Decoder {
         Ok(())
     }
 
-    #[inline]
-    fn check_type(&self, number: u8) -> Result<(), DecodeError> {
-        if self.legal & 1 << number != 0 { Ok(()) } else { Err(self.refuse_type(number)) }
-    }
-
     #[cold]
-    fn refuse_type(&self, number: u8) -> DecodeError {
-        let kind = refusal(number, self.sender, self.version);
-        DecodeError::new(kind.unwrap_or(DecodeErrorKind::ReservedPacketType(number)), 0)
-    }
-
-    #[cold]
+    #[inline(never)]
     fn fail(&mut self, error: DecodeError) -> DecodeError {
         self.failed = Some(error);
+        self.legal = &FirstBytes::NONE;
         error
     }
 }
 
-/// The packet types that may come from `sender`, as bits.
-const fn legal_types(sender: Role, version: Option<ProtocolVersion>) -> u16 {
-    let mut legal = 0;
-    let mut number = 0;
-    while number < 16 {
-        if refusal(number, sender, version).is_none() {
-            legal |= 1 << number;
-        }
-        number += 1;
+/// A packet that is all there, at the start of some bytes.
+#[derive(Clone, Copy)]
+struct Frame {
+    /// Packet type and flags.
+    first: u8,
+    /// The size of the fixed header.
+    start: usize,
+    /// The size of the packet.
+    len: usize,
+}
+
+/// What packets are taken from: bytes to borrow from, or a buffer to share.
+trait Source {
+    type Storage: Storage;
+
+    fn bytes(&self) -> &[u8];
+
+    /// The first `len` bytes, taken out where that is possible.
+    fn take(self, len: usize) -> Self::Storage;
+
+    /// Takes them out and does not look at them again.
+    fn skip(self, len: usize);
+}
+
+impl<'a> Source for &'a [u8] {
+    type Storage = &'a [u8];
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        self
     }
-    legal
+
+    #[inline(always)]
+    fn take(self, len: usize) -> &'a [u8] {
+        &self[..len]
+    }
+
+    #[inline(always)]
+    fn skip(self, _: usize) {}
+}
+
+#[cfg(feature = "bytes")]
+impl Source for &mut bytes::BytesMut {
+    type Storage = bytes::Bytes;
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    #[inline(always)]
+    fn take(self, len: usize) -> bytes::Bytes {
+        self.split_to(len).freeze()
+    }
+
+    #[inline(always)]
+    fn skip(self, len: usize) {
+        bytes::Buf::advance(self, len);
+    }
+}
+
+/// The first bytes, packet type and flags, that a packet may have now, as bits.
+struct FirstBytes([u64; 4]);
+
+impl FirstBytes {
+    const NONE: Self = Self([0; 4]);
+
+    /// Those of packets that may come from `sender`.
+    const fn new(sender: Role, version: Option<ProtocolVersion>) -> Self {
+        let mut bits = [0; 4];
+        let mut first = 0;
+        while first < 256 {
+            let legal = refusal(first as u8 >> 4, sender, version).is_none();
+            if legal && frame::are_legal_flags(first as u8) {
+                bits[first >> 6] |= 1 << (first & 63);
+            }
+            first += 1;
+        }
+        Self(bits)
+    }
+
+    const fn of(sender: Role, version: Option<ProtocolVersion>) -> &'static Self {
+        use ProtocolVersion::{V5, V311};
+        static OF_CLIENT: [FirstBytes; 3] = [
+            FirstBytes::new(Role::Client, None),
+            FirstBytes::new(Role::Client, Some(V311)),
+            FirstBytes::new(Role::Client, Some(V5)),
+        ];
+        static OF_SERVER: [FirstBytes; 3] = [
+            FirstBytes::new(Role::Server, None),
+            FirstBytes::new(Role::Server, Some(V311)),
+            FirstBytes::new(Role::Server, Some(V5)),
+        ];
+        let of = match sender {
+            Role::Client => &OF_CLIENT,
+            Role::Server => &OF_SERVER,
+        };
+        match version {
+            None => &of[0],
+            Some(V311) => &of[1],
+            Some(V5) => &of[2],
+        }
+    }
+
+    #[inline(always)]
+    const fn contains(&self, first: u8) -> bool {
+        self.0[first as usize >> 6] >> (first & 63) & 1 != 0
+    }
+}
+
+impl fmt::Debug for FirstBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x?}", self.0)
+    }
 }
 
 /// Why a packet of this type may not come from `sender`.

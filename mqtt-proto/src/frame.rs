@@ -123,7 +123,7 @@ impl PacketType {
 }
 
 /// The fixed header flags that each packet type may have, as bits.
-static LEGAL_FLAGS: [u16; 16] = {
+const LEGAL_FLAGS: [u16; 16] = {
     let mut legal = [0; 16];
     let mut at = 0;
     while at < PacketType::ALL.len() {
@@ -137,6 +137,11 @@ static LEGAL_FLAGS: [u16; 16] = {
     }
     legal
 };
+
+/// Whether a packet of the type in the first byte may have the flags in it.
+pub(crate) const fn are_legal_flags(first: u8) -> bool {
+    LEGAL_FLAGS[first as usize >> 4] & 1 << (first & 0x0f) != 0
+}
 
 /// The largest packet there can be: five bytes of fixed header and 268,435,455 of the rest.
 pub const MAX_PACKET_SIZE: u32 = wire::MAX_VARINT + 5;
@@ -161,7 +166,7 @@ impl FrameHeader {
     /// # Errors
     /// [`DecodeError`] for a reserved type, wrong flags, a length of more than four bytes, a packet
     /// too large.
-    #[inline(always)]
+    #[inline]
     pub fn parse(src: &[u8], max_packet_size: u32) -> Result<Status<Self>, DecodeError> {
         let Some((&first, rest)) = src.split_first() else {
             return Ok(Status::need(2));
@@ -170,7 +175,7 @@ impl FrameHeader {
         let Some(packet_type) = PacketType::new(number) else {
             return Err(DecodeError::new(DecodeErrorKind::ReservedPacketType(number), 0));
         };
-        if LEGAL_FLAGS[usize::from(number)] & 1 << flags == 0 {
+        if !are_legal_flags(first) {
             return Err(DecodeError::new(packet_type.refuse_flags(flags), 0));
         }
         let (remaining, len, minimal) = match wire::parse_varint(rest) {

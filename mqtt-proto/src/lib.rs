@@ -50,6 +50,7 @@ mod options;
 mod packet;
 mod property;
 mod reason;
+mod steps;
 mod storage;
 mod text;
 mod topic;

@@ -4,8 +4,8 @@
 use core::fmt;
 
 use crate::{
-    DecodeErrorKind, EncodeError, PacketType, ProtocolVersion, ReasonCode, Role, Storage,
-    SubscriptionOptions, TopicFilter,
+    DecodeError, DecodeErrorKind, EncodeError, PacketType, ProtocolVersion, ReasonCode, Role,
+    Storage, StringError, SubscriptionOptions, TopicFilter,
     topic::{check_filter, check_share},
     wire::{Context, Cursor, Reader},
 };
@@ -25,18 +25,16 @@ pub struct ReasonCodes<B>(B);
 fn checked_filter<'a>(
     cursor: &mut Cursor<'a>,
     version: ProtocolVersion,
-) -> Result<TopicFilter<&'a [u8]>, DecodeErrorKind> {
-    let at = cursor.position();
-    let filter = cursor.binary()?;
-    let checked = match version {
-        // 3.1.1 has no shared subscriptions, so there every such text is a filter.
-        ProtocolVersion::V311 => check_filter(filter),
-        ProtocolVersion::V5 => check_share(filter).and_then(|()| check_filter(filter)),
-    };
-    match checked {
-        Ok(()) => Ok(TopicFilter::new_unchecked(filter)),
-        Err(error) => cursor.refuse(at, error.in_topic_filter()),
-    }
+) -> Result<TopicFilter<&'a [u8]>, DecodeError> {
+    let filter = cursor.checked(|filter| {
+        match version {
+            // 3.1.1 has no shared subscriptions, so there every such text is a filter.
+            ProtocolVersion::V311 => check_filter(filter),
+            ProtocolVersion::V5 => check_share(filter).and_then(|()| check_filter(filter)),
+        }
+        .map_err(StringError::in_topic_filter)
+    })?;
+    Ok(TopicFilter::new_unchecked(filter))
 }
 
 /// That what came from a 3.1.1 packet, where `$share/` means nothing, may go into one of 5.0.
@@ -58,22 +56,22 @@ impl<B: Storage> SubscribeFilters<B> {
     pub(crate) fn decode(
         reader: &mut Reader<'_, B>,
         context: Context,
-    ) -> Result<Self, DecodeErrorKind> {
+    ) -> Result<Self, DecodeError> {
         let start = reader.cursor.position();
         let cursor = &mut reader.cursor;
         if cursor.is_empty() {
-            return Err(DecodeErrorKind::NoTopicFilter);
+            return Err(cursor.fault(DecodeErrorKind::NoTopicFilter));
         }
         while !cursor.is_empty() {
             let filter = checked_filter(cursor, context.version)?;
-            let at = cursor.position();
+            let at = *cursor;
             match SubscriptionOptions::from_byte(cursor.u8()?, context.version) {
                 // [MQTT-3.8.3-4]
                 Ok(options) if options.no_local && filter.shared().is_some() => {
-                    return cursor.refuse(at, DecodeErrorKind::NoLocalShared);
+                    return Err(at.fault(DecodeErrorKind::NoLocalShared));
                 }
                 Ok(_) => {}
-                Err(error) => return cursor.refuse(at, error),
+                Err(kind) => return Err(at.fault(kind)),
             }
         }
         Ok(Self(reader.since(start)))
@@ -81,7 +79,7 @@ impl<B: Storage> SubscribeFilters<B> {
 
     /// The filters and their options, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (TopicFilter<&[u8]>, SubscriptionOptions)> {
-        let mut cursor = Cursor::new(self.0.as_ref());
+        let mut cursor = Cursor::over(self.0.as_ref());
         core::iter::from_fn(move || {
             let filter = next_filter(&mut cursor)?;
             let options = SubscriptionOptions::from_byte(cursor.u8().ok()?, ProtocolVersion::V5);
@@ -104,10 +102,10 @@ impl<B: Storage> UnsubscribeFilters<B> {
     pub(crate) fn decode(
         reader: &mut Reader<'_, B>,
         context: Context,
-    ) -> Result<Self, DecodeErrorKind> {
+    ) -> Result<Self, DecodeError> {
         let start = reader.cursor.position();
         if reader.cursor.is_empty() {
-            return Err(DecodeErrorKind::NoTopicFilter);
+            return Err(reader.cursor.fault(DecodeErrorKind::NoTopicFilter));
         }
         while !reader.cursor.is_empty() {
             checked_filter(&mut reader.cursor, context.version)?;
@@ -117,7 +115,7 @@ impl<B: Storage> UnsubscribeFilters<B> {
 
     /// The filters, in their order.
     pub fn iter(&self) -> impl Iterator<Item = TopicFilter<&[u8]>> {
-        let mut cursor = Cursor::new(self.0.as_ref());
+        let mut cursor = Cursor::over(self.0.as_ref());
         core::iter::from_fn(move || next_filter(&mut cursor))
     }
 
@@ -134,13 +132,13 @@ impl<B: Storage> ReasonCodes<B> {
         reader: &mut Reader<'_, B>,
         packet: PacketType,
         context: Context,
-    ) -> Result<Self, DecodeErrorKind> {
+    ) -> Result<Self, DecodeError> {
         let start = reader.cursor.position();
         if reader.cursor.is_empty() {
-            return Err(DecodeErrorKind::NoReasonCode);
+            return Err(reader.cursor.fault(DecodeErrorKind::NoReasonCode));
         }
         while !reader.cursor.is_empty() {
-            reader.reason(packet, context)?;
+            reader.cursor.reason(packet, context)?;
         }
         Ok(Self(reader.since(start)))
     }

@@ -1,11 +1,11 @@
 //! All packets of both versions, and the one way in and out of bytes.
 
-mod ack;
+pub(crate) mod ack;
 mod connack;
 mod connect;
 mod disconnect;
 mod limit;
-mod publish;
+pub(crate) mod publish;
 mod subscribe;
 
 pub use ack::Ack;
@@ -16,8 +16,8 @@ pub use publish::{Delivery, Publish};
 pub use subscribe::{SubAck, Subscribe, UnsubAck, Unsubscribe};
 
 use crate::{
-    DecodeError, DecodeErrorKind, EncodeError, FrameHeader, PacketType, Properties,
-    ProtocolVersion, Storage, wire,
+    DecodeError, DecodeErrorKind, EncodeError, PacketType, Properties, ProtocolVersion, Storage,
+    wire,
     wire::{Context, Put, Reader, SliceWriter},
 };
 
@@ -131,42 +131,15 @@ impl<B: Storage> Packet<B> {
         }
     }
 
-    /// Reads what follows the fixed header of any packet but CONNECT, and hands it to `ready`.
-    /// Every move of a packet is a copy of a hundred bytes and more, so those that come often
-    /// are made where they are wanted.
-    #[inline]
-    pub(crate) fn decode_body<T>(
-        header: FrameHeader,
-        body: &B,
-        context: Context,
-        ready: impl Fn(Self) -> T,
-    ) -> Result<T, DecodeError> {
-        let mut reader = Reader::new(body);
-        let kind = match header.packet_type {
-            PacketType::Publish => match Publish::decode(header, &mut reader, context) {
-                Ok(publish) => return Ok(ready(Self::Publish(publish))),
-                Err(kind) => kind,
-            },
-            packet @ (PacketType::PubAck
-            | PacketType::PubRec
-            | PacketType::PubRel
-            | PacketType::PubComp) => match Ack::decode(packet, &mut reader, context) {
-                Ok(ack) => {
-                    return Ok(ready(match packet {
-                        PacketType::PubAck => Self::PubAck(ack),
-                        PacketType::PubRec => Self::PubRec(ack),
-                        PacketType::PubRel => Self::PubRel(ack),
-                        _ => Self::PubComp(ack),
-                    }));
-                }
-                Err(kind) => kind,
-            },
-            packet => match decode_seldom(packet, &mut reader, context) {
-                Ok(packet) => return Ok(ready(packet)),
-                Err(kind) => kind,
-            },
-        };
-        Err(reader.error(header, kind))
+    /// An acknowledgement of this type.
+    #[inline(always)]
+    pub(crate) fn of_ack(number: u8, ack: Ack<B>) -> Self {
+        match number {
+            4 => Self::PubAck(ack),
+            5 => Self::PubRec(ack),
+            6 => Self::PubRel(ack),
+            _ => Self::PubComp(ack),
+        }
     }
 
     /// The size of the packet on the wire, fixed header included: what
@@ -260,31 +233,26 @@ impl<B: Storage> Publish<B> {
     }
 }
 
-#[inline(never)]
-fn decode_seldom<B: Storage>(
-    packet: PacketType,
+/// Reads those packets that have no way of their own.
+#[inline]
+pub(crate) fn decode_other<B: Storage>(
+    number: u8,
     reader: &mut Reader<'_, B>,
     context: Context,
-) -> Result<Packet<B>, DecodeErrorKind> {
-    let packet = match packet {
-        PacketType::ConnAck => Packet::ConnAck(ConnAck::decode(reader, context)?),
-        PacketType::Subscribe => Packet::Subscribe(Subscribe::decode(reader, context)?),
-        PacketType::SubAck => Packet::SubAck(SubAck::decode(reader, context)?),
-        PacketType::Unsubscribe => Packet::Unsubscribe(Unsubscribe::decode(reader, context)?),
-        PacketType::UnsubAck => Packet::UnsubAck(UnsubAck::decode(reader, context)?),
-        PacketType::PingReq => Packet::PingReq,
-        PacketType::PingResp => Packet::PingResp,
-        PacketType::Disconnect => Packet::Disconnect(Disconnect::decode(reader, context)?),
-        PacketType::Auth => Packet::Auth(Auth::decode(reader, context)?),
-        // Each has a way of its own.
-        PacketType::Connect
-        | PacketType::Publish
-        | PacketType::PubAck
-        | PacketType::PubRec
-        | PacketType::PubRel
-        | PacketType::PubComp => return Err(DecodeErrorKind::ConnectExpected),
+) -> Result<Packet<B>, DecodeError> {
+    let packet = match PacketType::new(number) {
+        Some(PacketType::ConnAck) => Packet::ConnAck(ConnAck::decode(reader, context)?),
+        Some(PacketType::Subscribe) => Packet::Subscribe(Subscribe::decode(reader, context)?),
+        Some(PacketType::SubAck) => Packet::SubAck(SubAck::decode(reader, context)?),
+        Some(PacketType::Unsubscribe) => Packet::Unsubscribe(Unsubscribe::decode(reader, context)?),
+        Some(PacketType::UnsubAck) => Packet::UnsubAck(UnsubAck::decode(reader, context)?),
+        Some(PacketType::PingReq) => Packet::PingReq,
+        Some(PacketType::PingResp) => Packet::PingResp,
+        Some(PacketType::Disconnect) => Packet::Disconnect(Disconnect::decode(reader, context)?),
+        Some(PacketType::Auth) => Packet::Auth(Auth::decode(reader, context)?),
+        _ => return Err(reader.cursor.fault(DecodeErrorKind::ReservedPacketType(number))),
     };
-    reader.end()?;
+    reader.cursor.end()?;
     Ok(packet)
 }
 

@@ -13,7 +13,7 @@ use core::fmt;
 
 use self::value::{Kind, Value, Values};
 use crate::{
-    DecodeErrorKind, EncodeError, PacketType, Role, Storage,
+    DecodeError, DecodeErrorKind, EncodeError, PacketType, Role, Storage,
     wire::{self, Cursor},
 };
 
@@ -89,11 +89,17 @@ macro_rules! properties {
 
             #[inline]
             const fn kind(self) -> Kind {
-                match self {
-                    $(Self::$name => Kind::$kind,)*
-                }
+                KINDS[self as usize]
             }
         }
+
+        /// What follows the identifier of this number; of a number that no property has, nothing
+        /// is ever read.
+        static KINDS: [Kind; 64] = {
+            let mut kinds = [Kind::Flag; 64];
+            $(kinds[$id] = Kind::$kind;)*
+            kinds
+        };
 
         /// One property and its value, borrowed from its list.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -235,9 +241,30 @@ pub struct PropertySet(u64);
 impl PropertySet {
     /// No property.
     pub const EMPTY: Self = Self(0);
+    const ALL: Self = {
+        let (mut all, mut at) = (Self::EMPTY, 0);
+        while at < PropertyId::ALL.len() {
+            all = all.with(PropertyId::ALL[at]);
+            at += 1;
+        }
+        all
+    };
+
     /// Set beside the property's own bit when a Subscription Identifier occurs again: legal in
     /// PUBLISH only.
     const MANY_SUBSCRIPTION_IDENTIFIERS: u64 = 1 << 63;
+
+    /// The bit of a number, and none of one that no property has.
+    #[inline(always)]
+    const fn bit(number: u8) -> u64 {
+        if number < 63 { 1 << number } else { 0 }
+    }
+
+    /// Whether there is none in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
 
     /// With this one.
     #[must_use]
@@ -343,7 +370,7 @@ impl<B: Storage> Properties<B> {
         if block.as_ref().len() > wire::MAX_VARINT as usize {
             return Err(DecodeErrorKind::VarIntTooLong);
         }
-        let set = check(&mut Cursor::new(block.as_ref()), owner.allowed(None), owner)?;
+        let set = check(Cursor::over(block.as_ref()), owner, None).map_err(DecodeError::kind)?;
         Ok(Self { block, set })
     }
 
@@ -448,44 +475,48 @@ const fn note(set: PropertySet, id: PropertyId) -> Option<PropertySet> {
     }
 }
 
-/// Checks a whole list in one pass. The cursor ends at the byte that is at fault.
-#[inline]
+/// Checks a whole list in one pass. An error points at the identifier of the property at fault.
 pub(crate) fn check(
-    cursor: &mut Cursor<'_>,
-    allowed: PropertySet,
+    mut list: Cursor<'_>,
     owner: PropertyOwner,
-) -> Result<PropertySet, DecodeErrorKind> {
+    sender: Option<Role>,
+) -> Result<PropertySet, DecodeError> {
+    let allowed = owner.allowed(sender);
+    // What may not come again, once it is there.
+    let single = if owner.may_repeat_identifiers() {
+        PropertySet::ALL
+            .without(PropertyId::UserProperty)
+            .without(PropertyId::SubscriptionIdentifier)
+    } else {
+        PropertySet::ALL.without(PropertyId::UserProperty)
+    };
     let mut set = PropertySet::EMPTY;
-    while !cursor.is_empty() {
-        let at = cursor.position();
-        match check_next(cursor, set, allowed, owner) {
-            Ok(with) => set = with,
-            Err(error) => return cursor.refuse(at, error),
+    while !list.is_empty() {
+        let start = list;
+        let [number] = list.array()?;
+        let bit = PropertySet::bit(number);
+        if bit & allowed.0 == 0 || bit & set.0 & single.0 != 0 {
+            return Err(start.fault(refuse(number, allowed)));
+        }
+        if bit & set.0 & IDENTIFIER != 0 {
+            set.0 |= PropertySet::MANY_SUBSCRIPTION_IDENTIFIERS;
+        }
+        set.0 |= bit;
+        if let Err(kind) = value::check_next(number, &mut list) {
+            return Err(start.fault(kind));
         }
     }
     Ok(set)
 }
 
-#[inline]
-fn check_next(
-    cursor: &mut Cursor<'_>,
-    set: PropertySet,
-    allowed: PropertySet,
-    owner: PropertyOwner,
-) -> Result<PropertySet, DecodeErrorKind> {
-    let number = cursor.u8()?;
-    let id = PropertyId::new(number).ok_or(DecodeErrorKind::PropertyUnknown(number))?;
-    if !allowed.contains(id) {
-        return Err(DecodeErrorKind::PropertyNotAllowed(id));
+const IDENTIFIER: u64 = PropertySet::EMPTY.with(PropertyId::SubscriptionIdentifier).0;
+
+/// Why a property of this number may not come next.
+#[cold]
+fn refuse(number: u8, allowed: PropertySet) -> DecodeErrorKind {
+    match PropertyId::new(number) {
+        None => DecodeErrorKind::PropertyUnknown(number),
+        Some(id) if allowed.contains(id) => DecodeErrorKind::PropertyTwice(id),
+        Some(id) => DecodeErrorKind::PropertyNotAllowed(id),
     }
-    let set = note(set, id).ok_or(DecodeErrorKind::PropertyTwice(id))?;
-    if set.0 & PropertySet::MANY_SUBSCRIPTION_IDENTIFIERS != 0 && !owner.may_repeat_identifiers() {
-        return Err(DecodeErrorKind::PropertyTwice(id));
-    }
-    let value = Value::read(id.kind(), cursor).map_err(|error| match error {
-        DecodeErrorKind::UnexpectedEnd => DecodeErrorKind::PropertyLength,
-        error => error,
-    })?;
-    value.check(id)?;
-    Ok(set)
 }

@@ -9,12 +9,21 @@ pub trait Storage: AsRef<[u8]> + Clone + Debug + Default + Eq + sealed::Sealed {
     /// The part of `self` from `start` up to `end`, without copying.
     #[doc(hidden)]
     fn slice(&self, start: usize, end: usize) -> Self;
+
+    /// The part of `self` from `start` on: cheaper than a slice, since nothing else is kept.
+    #[doc(hidden)]
+    fn tail(self, start: usize) -> Self;
 }
 
 impl Storage for &[u8] {
-    #[inline]
+    #[inline(always)]
     fn slice(&self, start: usize, end: usize) -> Self {
         &self[start..end]
+    }
+
+    #[inline(always)]
+    fn tail(self, start: usize) -> Self {
+        &self[start..]
     }
 }
 
@@ -24,6 +33,15 @@ impl Storage for bytes::Bytes {
     fn slice(&self, start: usize, end: usize) -> Self {
         // An empty slice needs no reference count.
         if start == end { Self::new() } else { Self::slice(self, start..end) }
+    }
+
+    #[inline(always)]
+    fn tail(mut self, start: usize) -> Self {
+        if start == self.len() {
+            return Self::new();
+        }
+        bytes::Buf::advance(&mut self, start);
+        self
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{DecodeErrorKind, Storage};
+use crate::{DecodeErrorKind, Storage, steps};
 
 /// A string as MQTT knows it: well-formed UTF-8 without U+0000, at most 65,535 bytes, in the bytes
 /// of its packet.
@@ -162,6 +162,7 @@ pub(crate) const fn check_len(bytes: &[u8]) -> Result<(), StringError> {
 
 /// Bytes that passed [`check`] read as text.
 pub(crate) fn utf8(bytes: &[u8]) -> &str {
+    steps::add(bytes.len());
     core::str::from_utf8(bytes).expect("checked when the value was made")
 }
 
@@ -169,10 +170,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> &str {
 /// through `std`'s check.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), StringError> {
-    if all_words(bytes, plain_word, |byte| byte.wrapping_sub(1) < 0x7f) {
-        return Ok(());
-    }
-    check_slow(bytes)
+    if no_word(bytes, not_plain) { Ok(()) } else { check_slow(bytes) }
 }
 
 /// As [`check`], and free of wildcards: a topic name of any length.
@@ -183,6 +181,7 @@ pub(crate) fn check_topic_name(bytes: &[u8]) -> Result<(), StringError> {
 
 #[cold]
 fn check_topic_name_slow(bytes: &[u8]) -> Result<(), StringError> {
+    steps::add(bytes.len());
     check_slow(bytes)?;
     let wildcard = bytes.iter().any(|&byte| byte == b'#' || byte == b'+');
     if wildcard { Err(StringError::Wildcard) } else { Ok(()) }
@@ -191,44 +190,69 @@ fn check_topic_name_slow(bytes: &[u8]) -> Result<(), StringError> {
 /// Whether there is nothing but ASCII, no U+0000 and no wildcard.
 #[inline]
 pub(crate) fn is_plain_name(bytes: &[u8]) -> bool {
-    let plain = |byte: u8| byte.wrapping_sub(1) < 0x7f && byte != b'#' && byte != b'+';
-    all_words(bytes, plain_topic_word, plain)
+    no_word(bytes, not_plain_name)
 }
 
 #[cold]
 fn check_slow(bytes: &[u8]) -> Result<(), StringError> {
+    steps::add(2 * bytes.len());
     let text = core::str::from_utf8(bytes).map_err(|_| StringError::InvalidUtf8)?;
     if text.as_bytes().contains(&0) { Err(StringError::Nul) } else { Ok(()) }
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
+/// What stands for the bytes that a short text does not have.
+const FILL: u64 = LOW * b'a' as u64;
 
-/// Whether every byte passes, in words of eight; the last word overlaps the one before it.
-#[inline]
-fn all_words(bytes: &[u8], word_ok: fn(u64) -> bool, byte_ok: impl Fn(u8) -> bool) -> bool {
-    let Some(last) = bytes.last_chunk::<8>() else {
-        return bytes.iter().all(|&byte| byte_ok(byte));
+/// Whether no word of the text has a high bit after `marked`, in words of eight bytes; the last
+/// word overlaps the one before it.
+#[inline(always)]
+fn no_word(bytes: &[u8], marked: impl Fn(u64) -> u64) -> bool {
+    steps::add(bytes.len());
+    let marks = match bytes.last_chunk::<8>() {
+        Some(last) => {
+            let (words, _) = bytes.as_chunks::<8>();
+            words.iter().fold(marked(u64::from_le_bytes(*last)), |marks, word| {
+                marks | marked(u64::from_le_bytes(*word))
+            })
+        }
+        None => marked(short_word(bytes)),
     };
-    let (words, _) = bytes.as_chunks::<8>();
-    words.iter().all(|word| word_ok(u64::from_le_bytes(*word)))
-        && word_ok(u64::from_le_bytes(*last))
+    marks & HIGH == 0
 }
 
-/// No byte is 0 or above 0x7F. May refuse a word that is fine after a zero byte: the slow path
+/// All bytes of a text of fewer than eight, some of them twice.
+#[inline(always)]
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+    }
+    match *bytes {
+        [] => FILL,
+        [byte] => FILL << 8 | u64::from(byte),
+        [first, .., last] => {
+            // Of three bytes the one in the middle as well.
+            let middle = bytes[bytes.len() / 2];
+            FILL << 24 | u64::from(first) | u64::from(middle) << 8 | u64::from(last) << 16
+        }
+    }
+}
+
+/// Marks bytes that are 0 or above 0x7F. May mark one that is fine after a zero byte: the slow path
 /// decides.
-#[inline]
-const fn plain_word(word: u64) -> bool {
-    (word | word.wrapping_sub(LOW)) & HIGH == 0
+#[inline(always)]
+const fn not_plain(word: u64) -> u64 {
+    word | word.wrapping_sub(LOW)
 }
 
-/// As [`plain_word`], and no byte is `#` or `+`: the two differ in one bit.
-#[inline]
-const fn plain_topic_word(word: u64) -> bool {
+/// As [`not_plain`], and `#` and `+`: the two differ in one bit.
+#[inline(always)]
+const fn not_plain_name(word: u64) -> u64 {
     const BIT: u64 = LOW * (b'#' ^ b'+') as u64;
     // Where a wildcard was there is a zero byte, and one less sets its high bit.
     let wildcard = (word | BIT) ^ (LOW * (b'#' | b'+') as u64);
-    (word | word.wrapping_sub(LOW) | wildcard.wrapping_sub(LOW)) & HIGH == 0
+    not_plain(word) | wildcard.wrapping_sub(LOW)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use core::fmt;
 
 use crate::{
-    Storage, Str, StringError,
+    Storage, Str, StringError, steps,
     text::{check, check_len, check_topic_name, is_plain_name, utf8},
 };
 
@@ -179,6 +179,7 @@ pub(crate) fn check_filter(filter: &[u8]) -> Result<(), StringError> {
         return Ok(());
     }
     check(filter)?;
+    steps::add(filter.len());
     for (at, &byte) in filter.iter().enumerate() {
         let next = filter.get(at + 1);
         let last = match byte {
@@ -204,6 +205,7 @@ pub(crate) fn check_share(filter: &[u8]) -> Result<(), StringError> {
 
 fn split_share(filter: &[u8]) -> Option<SharedFilter<'_>> {
     let rest = filter.strip_prefix(SHARE_PREFIX)?;
+    steps::add(rest.len());
     let end = rest.iter().position(|&byte| byte == b'/')?;
     let (name, filter) = (&rest[..end], &rest[end + 1..]);
     let plain = !name.iter().any(|&byte| byte == b'+' || byte == b'#');

@@ -1,8 +1,8 @@
 //! Cursors over the bytes of a packet: the only code that reads or writes a wire byte.
 
 use crate::{
-    DecodeError, DecodeErrorKind, FrameHeader, PacketId, PacketType, Properties, PropertyOwner,
-    ProtocolVersion, ReasonCode, Role, Storage, property,
+    DecodeError, DecodeErrorKind, PacketId, PacketType, Properties, PropertyOwner, PropertySet,
+    ProtocolVersion, ReasonCode, Role, Storage, property, steps,
 };
 
 /// What a decoder knows before it reads a packet.
@@ -53,16 +53,18 @@ pub(crate) enum VarInt {
     TooLong,
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn parse_varint(bytes: &[u8]) -> VarInt {
-    match bytes {
-        [byte @ 0..=0x7f, ..] => VarInt::Value((*byte).into(), 1, true),
+    steps::add(1);
+    match *bytes {
+        [byte @ 0..=0x7f, ..] => VarInt::Value(byte.into(), 1, true),
         _ => parse_long_varint(bytes),
     }
 }
 
 #[inline(never)]
 fn parse_long_varint(bytes: &[u8]) -> VarInt {
+    steps::add(4);
     let mut value = 0;
     for (at, &byte) in bytes.iter().take(4).enumerate() {
         value |= u32::from(byte & 0x7f) << (7 * at);
@@ -73,137 +75,146 @@ fn parse_long_varint(bytes: &[u8]) -> VarInt {
     if bytes.len() < 4 { VarInt::Incomplete } else { VarInt::TooLong }
 }
 
-/// Reads fields from bytes, front to back. A failed read leaves the position at the field that
-/// failed.
-#[derive(Clone)]
+/// Whether a variable byte integer of these bytes is in its shortest form.
+pub(crate) const fn is_minimal(bytes: &[u8]) -> bool {
+    bytes.len() == 1 || !matches!(bytes, [.., 0])
+}
+
+/// Reads fields from a packet, front to back. A failed read names the byte where the field begins
+/// that failed.
+#[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
+    /// Where `rest` ends, in bytes from the start of the fixed header.
+    end: usize,
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    /// Over what follows the fixed header in a packet of `len` bytes.
+    #[inline(always)]
+    pub(crate) const fn new(rest: &'a [u8], len: usize) -> Self {
+        Self { rest, end: len }
     }
 
+    /// Over bytes that are in no packet.
     #[inline]
+    pub(crate) const fn over(rest: &'a [u8]) -> Self {
+        Self { rest, end: rest.len() }
+    }
+
+    /// How many bytes of the packet lie before what is read next.
+    #[inline(always)]
     pub(crate) const fn position(&self) -> usize {
-        self.at
+        self.end - self.rest.len()
     }
 
-    #[inline]
-    pub(crate) const fn seek(&mut self, at: usize) {
-        self.at = at;
-    }
-
-    /// Refuses what was read from `at` on: the position goes back there.
+    /// What is wrong with what is read next.
     #[cold]
-    pub(crate) const fn refuse<T>(
-        &mut self,
-        at: usize,
-        kind: DecodeErrorKind,
-    ) -> Result<T, DecodeErrorKind> {
-        self.at = at;
-        Err(kind)
+    #[inline(never)]
+    pub(crate) const fn fault(self, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError::new(kind, self.position() as u32)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn is_empty(&self) -> bool {
-        self.at == self.bytes.len()
+        self.rest.is_empty()
     }
 
-    #[inline]
-    pub(crate) const fn len(&self) -> usize {
-        self.bytes.len() - self.at
-    }
-
-    #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeErrorKind> {
-        match self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
-            Some(bytes) => {
-                self.at += N;
+    #[inline(always)]
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        match self.rest.split_first_chunk() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                steps::add(N);
                 Ok(*bytes)
             }
-            None => Err(DecodeErrorKind::UnexpectedEnd),
+            None => Err(self.fault(DecodeErrorKind::UnexpectedEnd)),
         }
     }
 
-    #[inline]
-    pub(crate) fn u8(&mut self) -> Result<u8, DecodeErrorKind> {
+    #[inline(always)]
+    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array().map(|[byte]| byte)
     }
 
-    #[inline]
-    pub(crate) fn u16(&mut self) -> Result<u16, DecodeErrorKind> {
+    #[inline(always)]
+    pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    #[inline]
-    pub(crate) fn u32(&mut self) -> Result<u32, DecodeErrorKind> {
+    #[inline(always)]
+    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
     /// A variable byte integer in its shortest form [MQTT-1.5.5-1].
-    #[inline]
-    pub(crate) fn varint(&mut self) -> Result<u32, DecodeErrorKind> {
-        match parse_varint(self.bytes.get(self.at..).unwrap_or_default()) {
+    #[inline(always)]
+    pub(crate) fn varint(&mut self) -> Result<u32, DecodeError> {
+        let kind = match parse_varint(self.rest) {
             VarInt::Value(value, len, true) => {
-                self.at += len;
-                Ok(value)
+                self.rest = &self.rest[len..];
+                return Ok(value);
             }
-            VarInt::Value(_, _, false) => Err(DecodeErrorKind::VarIntNotMinimal),
-            VarInt::Incomplete => Err(DecodeErrorKind::UnexpectedEnd),
-            VarInt::TooLong => Err(DecodeErrorKind::VarIntTooLong),
-        }
-    }
-
-    /// The next `len` bytes.
-    #[inline]
-    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeErrorKind> {
-        let bytes = self.bytes.get(self.at..).and_then(|rest| rest.get(..len));
-        let bytes = bytes.ok_or(DecodeErrorKind::UnexpectedEnd)?;
-        self.at += len;
-        Ok(bytes)
+            VarInt::Value(_, _, false) => DecodeErrorKind::VarIntNotMinimal,
+            VarInt::Incomplete => DecodeErrorKind::UnexpectedEnd,
+            VarInt::TooLong => DecodeErrorKind::VarIntTooLong,
+        };
+        Err(self.fault(kind))
     }
 
     /// Bytes behind a two-byte length: Binary Data or a string.
-    #[inline]
-    pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeErrorKind> {
-        let at = self.at;
-        let len = self.u16()?;
-        self.take(len.into()).or_else(|error| self.refuse(at, error))
-    }
-}
-
-/// Reads fields from the body of a packet and hands them out in the body's own storage.
-pub(crate) struct Reader<'a, B> {
-    body: &'a B,
-    pub(crate) cursor: Cursor<'a>,
-}
-
-impl<'a, B: Storage> Reader<'a, B> {
-    #[inline]
-    pub(crate) fn new(body: &'a B) -> Self {
-        Self { body, cursor: Cursor::new(body.as_ref()) }
+    #[inline(always)]
+    pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
+        if let Some((len, rest)) = self.rest.split_first_chunk()
+            && let Some((field, rest)) = rest.split_at_checked(u16::from_be_bytes(*len).into())
+        {
+            self.rest = rest;
+            steps::add(2);
+            return Ok(field);
+        }
+        Err(self.fault(DecodeErrorKind::UnexpectedEnd))
     }
 
-    /// What was read from `start` on.
-    #[inline]
-    pub(crate) fn since(&self, start: usize) -> B {
-        self.body.slice(start, self.cursor.position())
-    }
-
-    /// Bytes behind a two-byte length, after `check`.
-    #[inline]
-    pub(crate) fn field(
+    /// As [`binary`](Self::binary), after `check`.
+    #[inline(always)]
+    pub(crate) fn checked(
         &mut self,
         check: impl FnOnce(&[u8]) -> Result<(), DecodeErrorKind>,
-    ) -> Result<B, DecodeErrorKind> {
-        let at = self.cursor.position();
-        match check(self.cursor.binary()?) {
-            Ok(()) => Ok(self.since(at + 2)),
-            Err(error) => self.cursor.refuse(at, error),
+    ) -> Result<&'a [u8], DecodeError> {
+        let start = *self;
+        let field = self.binary()?;
+        match check(field) {
+            Ok(()) => Ok(field),
+            Err(kind) => Err(start.fault(kind)),
+        }
+    }
+
+    /// A packet identifier [MQTT-2.2.1-3].
+    #[inline(always)]
+    pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
+        let start = *self;
+        match PacketId::new(self.u16()?) {
+            Some(id) => Ok(id),
+            None => Err(start.fault(DecodeErrorKind::PacketIdZero)),
+        }
+    }
+
+    /// A reason code that `sender` may put into this packet.
+    #[inline(always)]
+    pub(crate) fn reason(
+        &mut self,
+        packet: PacketType,
+        context: Context,
+    ) -> Result<ReasonCode, DecodeError> {
+        let start = *self;
+        let code = ReasonCode::new(self.u8()?);
+        // [3.1.1 MQTT-3.9.3-2]
+        if code.is_legal_in(packet, context.sender)
+            && code.nearest_in(context.version, packet) == code
+        {
+            Ok(code)
+        } else {
+            Err(start.fault(DecodeErrorKind::ReasonCode(code.get())))
         }
     }
 
@@ -213,78 +224,109 @@ impl<'a, B: Storage> Reader<'a, B> {
         &mut self,
         owner: PropertyOwner,
         context: Context,
-    ) -> Result<Properties<B>, DecodeErrorKind> {
+    ) -> Result<PropertyList, DecodeError> {
         if context.version == ProtocolVersion::V311 {
-            return Ok(Properties::default());
+            return Ok(PropertyList::EMPTY);
         }
-        match self.cursor.varint()? {
-            0 => Ok(Properties::default()),
-            len => self.property_list(len as usize, owner, context),
+        if let [0, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(PropertyList::EMPTY);
         }
+        let list = self.property_list(owner, context.sender)?;
+        self.rest = &self.rest[list.end as usize - self.position()..];
+        Ok(list)
     }
 
     #[inline(never)]
     fn property_list(
-        &mut self,
-        len: usize,
+        mut self,
         owner: PropertyOwner,
-        context: Context,
-    ) -> Result<Properties<B>, DecodeErrorKind> {
-        let start = self.cursor.position();
-        let mut list = Cursor::new(self.cursor.take(len)?);
-        match property::check(&mut list, owner.allowed(Some(context.sender)), owner) {
-            Ok(set) => Ok(Properties::new_unchecked(self.since(start), set)),
-            Err(error) => self.cursor.refuse(start + list.position(), error),
-        }
-    }
-
-    /// A packet identifier [MQTT-2.2.1-3].
-    #[inline]
-    pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeErrorKind> {
-        let at = self.cursor.position();
-        match PacketId::new(self.cursor.u16()?) {
-            Some(id) => Ok(id),
-            None => self.cursor.refuse(at, DecodeErrorKind::PacketIdZero),
-        }
-    }
-
-    /// A reason code that `sender` may put into this packet.
-    #[inline]
-    pub(crate) fn reason(
-        &mut self,
-        packet: PacketType,
-        context: Context,
-    ) -> Result<ReasonCode, DecodeErrorKind> {
-        let at = self.cursor.position();
-        let code = ReasonCode::new(self.cursor.u8()?);
-        // [3.1.1 MQTT-3.9.3-2]
-        if code.is_legal_in(packet, context.sender)
-            && code.nearest_in(context.version, packet) == code
-        {
-            Ok(code)
-        } else {
-            self.cursor.refuse(at, DecodeErrorKind::ReasonCode(code.get()))
-        }
+        sender: Role,
+    ) -> Result<PropertyList, DecodeError> {
+        let len = self.varint()?;
+        let start = self.position();
+        // Not `as`, which would make a large length a small one where `usize` has 16 bits.
+        let len = usize::try_from(len).ok();
+        let Some(list) = len.and_then(|len| self.rest.get(..len)) else {
+            return Err(self.fault(DecodeErrorKind::UnexpectedEnd));
+        };
+        let end = start + list.len();
+        let set = property::check(Cursor { rest: list, end }, owner, Some(sender))?;
+        Ok(PropertyList { start: start as u32, end: end as u32, set })
     }
 
     /// That nothing is left.
-    #[inline]
-    pub(crate) const fn end(&self) -> Result<(), DecodeErrorKind> {
-        if self.cursor.is_empty() { Ok(()) } else { Err(DecodeErrorKind::TrailingBytes) }
+    #[inline(always)]
+    pub(crate) fn end(self) -> Result<(), DecodeError> {
+        if self.is_empty() { Ok(()) } else { Err(self.fault(DecodeErrorKind::TrailingBytes)) }
+    }
+}
+
+/// A property list that was checked, by its place in the packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PropertyList {
+    start: u32,
+    end: u32,
+    set: PropertySet,
+}
+
+impl PropertyList {
+    pub(crate) const EMPTY: Self = Self { start: 0, end: 0, set: PropertySet::EMPTY };
+
+    #[inline(always)]
+    pub(crate) const fn set(self) -> PropertySet {
+        self.set
     }
 
-    /// What is wrong with the packet, where the position is.
-    #[cold]
-    pub(crate) fn error(&self, header: FrameHeader, kind: DecodeErrorKind) -> DecodeError {
-        DecodeError::new(kind, u32::from(header.len) + self.cursor.position() as u32)
+    /// The list, as a part of its packet.
+    #[inline(always)]
+    pub(crate) fn of<B: Storage>(self, packet: &B) -> Properties<B> {
+        if self.set.is_empty() {
+            return Properties::default();
+        }
+        Properties::new_unchecked(packet.slice(self.start as usize, self.end as usize), self.set)
+    }
+}
+
+/// Reads fields from a packet and hands them out in the packet's own storage.
+pub(crate) struct Reader<'a, B> {
+    packet: &'a B,
+    pub(crate) cursor: Cursor<'a>,
+}
+
+impl<'a, B: Storage> Reader<'a, B> {
+    /// Over all of a packet, behind a fixed header of `start` bytes.
+    #[inline]
+    pub(crate) fn new(packet: &'a B, start: usize) -> Self {
+        let bytes = packet.as_ref();
+        Self { packet, cursor: Cursor::new(&bytes[start..], bytes.len()) }
     }
 
-    /// Everything that is left.
+    /// What was read from `start` on.
     #[inline]
-    pub(crate) fn rest(&mut self) -> B {
+    pub(crate) fn since(&self, start: usize) -> B {
+        self.packet.slice(start, self.cursor.position())
+    }
+
+    /// Bytes behind a two-byte length, after `check`.
+    #[inline]
+    pub(crate) fn field(
+        &mut self,
+        check: impl FnOnce(&[u8]) -> Result<(), DecodeErrorKind>,
+    ) -> Result<B, DecodeError> {
         let start = self.cursor.position();
-        self.cursor.seek(start + self.cursor.len());
-        self.since(start)
+        self.cursor.checked(check)?;
+        Ok(self.since(start + 2))
+    }
+
+    /// A property list behind its length, empty in 3.1.1.
+    #[inline]
+    pub(crate) fn properties(
+        &mut self,
+        owner: PropertyOwner,
+        context: Context,
+    ) -> Result<Properties<B>, DecodeError> {
+        Ok(self.cursor.properties(owner, context)?.of(self.packet))
     }
 }
 

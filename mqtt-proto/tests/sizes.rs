@@ -18,7 +18,7 @@ fn values_are_as_large_as_they_were() {
         EncodeError = 24;
         PropertyError = 2;
         FrameHeader = 8;
-        Decoder = 16;
+        Decoder = 24;
         Option<PacketId> = 2;
         Delivery = 4;
         TopicName<Bytes> = 32;

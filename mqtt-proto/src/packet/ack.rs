@@ -1,10 +1,10 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP: one shape, sections 3.4 to 3.7.
 
 use crate::{
-    DecodeErrorKind, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,
-    ReasonCode, Role, Storage,
+    DecodeError, DecodeErrorKind, EncodeError, PacketId, PacketType, Properties, PropertyOwner,
+    ProtocolVersion, ReasonCode, Role, Storage,
     packet::{Body, check_v311_properties, fits, put_properties},
-    wire::{Context, Put, Reader, put_header_and_u16},
+    wire::{Context, Cursor, PropertyList, Put, put_header_and_u16},
 };
 
 /// One step of a QoS 1 or QoS 2 exchange.
@@ -31,30 +31,68 @@ impl<B: Storage> Ack<B> {
         Self { id, reason, properties: Properties::default() }
     }
 
-    #[inline]
-    pub(crate) fn decode(
-        packet: PacketType,
-        reader: &mut Reader<'_, B>,
+    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Ack<C> {
+        Ack { id: self.id, reason: self.reason, properties: self.properties.map(f) }
+    }
+}
+
+/// An acknowledgement that was checked, with the place of its properties in the packet.
+pub(crate) struct Layout {
+    id: PacketId,
+    reason: ReasonCode,
+    properties: PropertyList,
+}
+
+impl Layout {
+    #[inline(always)]
+    pub(crate) fn read(
+        number: u8,
+        mut cursor: Cursor<'_>,
         context: Context,
-    ) -> Result<Self, DecodeErrorKind> {
-        let id = reader.packet_id()?;
-        if reader.cursor.is_empty() {
-            return Ok(Self::success(id));
+    ) -> Result<Self, DecodeError> {
+        let id = cursor.packet_id()?;
+        if cursor.is_empty() {
+            return Ok(Self { id, reason: ReasonCode::SUCCESS, properties: PropertyList::EMPTY });
         }
+        Self::read_long(id, cursor, number, context)
+    }
+
+    /// Of 5.0, with a reason code.
+    #[inline(never)]
+    fn read_long(
+        id: PacketId,
+        mut cursor: Cursor<'_>,
+        number: u8,
+        context: Context,
+    ) -> Result<Self, DecodeError> {
+        let packet = match number {
+            4 => PacketType::PubAck,
+            5 => PacketType::PubRec,
+            6 => PacketType::PubRel,
+            _ => PacketType::PubComp,
+        };
         if context.version == ProtocolVersion::V311 {
-            return Err(DecodeErrorKind::TrailingBytes);
+            return Err(cursor.fault(DecodeErrorKind::TrailingBytes));
         }
-        let reason = reader.reason(packet, context)?;
-        if reader.cursor.is_empty() {
-            return Ok(Self::new(id, reason));
+        let reason = cursor.reason(packet, context)?;
+        if cursor.is_empty() {
+            return Ok(Self { id, reason, properties: PropertyList::EMPTY });
         }
-        let properties = reader.properties(PropertyOwner::Packet(packet), context)?;
-        reader.end()?;
+        let properties = cursor.properties(PropertyOwner::Packet(packet), context)?;
+        cursor.end()?;
         Ok(Self { id, reason, properties })
     }
 
-    pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Ack<C> {
-        Ack { id: self.id, reason: self.reason, properties: self.properties.map(f) }
+    /// Whether there is nothing in it that has to be kept in the packet's storage.
+    #[inline(always)]
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.properties.set().is_empty()
+    }
+
+    /// The parts, out of the packet they were found in.
+    #[inline(always)]
+    pub(crate) fn of<B: Storage>(self, packet: &B) -> Ack<B> {
+        Ack { id: self.id, reason: self.reason, properties: self.properties.of(packet) }
     }
 }
 

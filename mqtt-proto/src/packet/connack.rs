@@ -1,8 +1,8 @@
 //! CONNACK, section 3.2.
 
 use crate::{
-    DecodeErrorKind, EncodeError, PacketType, Properties, PropertyOwner, ProtocolVersion,
-    ReasonCode, Role, Storage,
+    DecodeError, DecodeErrorKind, EncodeError, PacketType, Properties, PropertyOwner,
+    ProtocolVersion, ReasonCode, Role, Storage,
     packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
     wire::{Context, Put, Reader},
 };
@@ -25,28 +25,26 @@ impl<B: Storage> ConnAck<B> {
     pub(crate) fn decode(
         reader: &mut Reader<'_, B>,
         context: Context,
-    ) -> Result<Self, DecodeErrorKind> {
-        let start = reader.cursor.position();
+    ) -> Result<Self, DecodeError> {
+        let start = reader.cursor;
         let flags = reader.cursor.u8()?;
         if flags > 1 {
-            return reader.cursor.refuse(start, DecodeErrorKind::ConnAckFlags);
+            return Err(start.fault(DecodeErrorKind::ConnAckFlags));
         }
         let reason = match context.version {
             ProtocolVersion::V311 => {
+                let at = reader.cursor;
                 let code = reader.cursor.u8()?;
                 match ReasonCode::from_connect_return_code(code) {
                     Some(reason) => reason,
-                    None => {
-                        let kind = DecodeErrorKind::ReasonCode(code);
-                        return reader.cursor.refuse(start + 1, kind);
-                    }
+                    None => return Err(at.fault(DecodeErrorKind::ReasonCode(code))),
                 }
             }
-            ProtocolVersion::V5 => reader.reason(PacketType::ConnAck, context)?,
+            ProtocolVersion::V5 => reader.cursor.reason(PacketType::ConnAck, context)?,
         };
         let session_present = flags == 1;
         if session_present && reason != ReasonCode::SUCCESS {
-            return reader.cursor.refuse(start, DecodeErrorKind::SessionPresentInRefusal);
+            return Err(start.fault(DecodeErrorKind::SessionPresentInRefusal));
         }
         let properties = reader.properties(OWNER, context)?;
         Ok(Self { session_present, reason, properties })

@@ -3,9 +3,8 @@
 use core::fmt;
 
 use crate::{
-    DecodeError, DecodeErrorKind, EncodeError, FrameHeader, Message, PacketType, Properties,
-    PropertyId, PropertyOwner, ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError,
-    TopicName,
+    DecodeError, DecodeErrorKind, EncodeError, Message, PacketType, Properties, PropertyId,
+    PropertyOwner, ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError, TopicName,
     packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
     text::{check, check_topic_name},
     wire::{Context, Put, Reader},
@@ -61,33 +60,22 @@ impl<B: Storage> Connect<B> {
 
     /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller
     /// accepts.
-    pub(crate) fn decode_body(
-        header: FrameHeader,
-        body: &B,
-        expected: Option<ProtocolVersion>,
-    ) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body);
-        Self::decode(&mut reader, expected).map_err(|kind| reader.error(header, kind))
-    }
-
-    fn decode(
+    pub(crate) fn decode(
         reader: &mut Reader<'_, B>,
         expected: Option<ProtocolVersion>,
-    ) -> Result<Self, DecodeErrorKind> {
+    ) -> Result<Self, DecodeError> {
         let version = decode_version(reader, expected)?;
         let context = Context { version, sender: Role::Client };
-        let at = reader.cursor.position();
+        let at = reader.cursor;
         let flags = reader.cursor.u8()?;
-        if let Err(error) = check_flags(flags, version) {
-            return reader.cursor.refuse(at, error);
-        }
+        check_flags(flags, version).map_err(|kind| at.fault(kind))?;
         let keep_alive = reader.cursor.u16()?;
         let properties = reader.properties(OWNER, context)?;
         // [section 3.1.2.11.10]
         if properties.set().contains(PropertyId::AuthenticationData)
             && !properties.set().contains(PropertyId::AuthenticationMethod)
         {
-            return Err(DecodeErrorKind::NoAuthenticationMethod);
+            return Err(reader.cursor.fault(DecodeErrorKind::NoAuthenticationMethod));
         }
         let client_id = decode_text(reader)?;
         let will =
@@ -96,7 +84,7 @@ impl<B: Storage> Connect<B> {
         let password = if flags & PASSWORD != 0 { Some(reader.field(|_| Ok(()))?) } else { None };
         let clean_start = flags & CLEAN_START != 0;
         // [MQTT-3.1.4-1]
-        reader.end()?;
+        reader.cursor.end()?;
         Ok(Self {
             version,
             clean_start,
@@ -148,18 +136,19 @@ impl<B: Storage> Connect<B> {
 fn decode_version<B: Storage>(
     reader: &mut Reader<'_, B>,
     expected: Option<ProtocolVersion>,
-) -> Result<ProtocolVersion, DecodeErrorKind> {
+) -> Result<ProtocolVersion, DecodeError> {
+    let start = reader.cursor;
     let name = reader.cursor.binary()?;
     if name != NAME && name != b"MQIsdp" {
-        return reader.cursor.refuse(0, DecodeErrorKind::ProtocolName);
+        return Err(start.fault(DecodeErrorKind::ProtocolName));
     }
-    let at = reader.cursor.position();
+    let at = reader.cursor;
     let level = reader.cursor.u8()?;
     match ProtocolVersion::from_level(level) {
         Some(version) if name == NAME && expected.is_none_or(|expected| expected == version) => {
             Ok(version)
         }
-        _ => reader.cursor.refuse(at, DecodeErrorKind::UnsupportedProtocolLevel(level)),
+        _ => Err(at.fault(DecodeErrorKind::UnsupportedProtocolLevel(level))),
     }
 }
 
@@ -181,7 +170,7 @@ const fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), DecodeEr
     Ok(())
 }
 
-fn decode_text<B: Storage>(reader: &mut Reader<'_, B>) -> Result<Str<B>, DecodeErrorKind> {
+fn decode_text<B: Storage>(reader: &mut Reader<'_, B>) -> Result<Str<B>, DecodeError> {
     reader.field(|text| check(text).map_err(StringError::in_string)).map(Str::new_unchecked)
 }
 
@@ -189,7 +178,7 @@ fn decode_will<B: Storage>(
     reader: &mut Reader<'_, B>,
     flags: u8,
     context: Context,
-) -> Result<Publication<B>, DecodeErrorKind> {
+) -> Result<Publication<B>, DecodeError> {
     let properties = reader.properties(PropertyOwner::Will, context)?;
     let topic = reader
         .field(|name| match name {
@@ -199,7 +188,8 @@ fn decode_will<B: Storage>(
         .map(TopicName::new_unchecked)?;
     let payload = reader.field(|_| Ok(()))?;
     Ok(Publication {
-        qos: QoS::from_bits(flags >> 3 & 3).ok_or(DecodeErrorKind::QoS3)?,
+        // That it is not 3 was checked with the flags.
+        qos: QoS::from_bits(flags >> 3 & 3).unwrap_or_default(),
         retain: flags & WILL_RETAIN != 0,
         message: Message { topic, payload, properties },
     })

@@ -2,7 +2,7 @@
 //! (sections 3.14 and 3.15).
 
 use crate::{
-    DecodeErrorKind, EncodeError, PacketType, Properties, PropertyId, PropertyOwner,
+    DecodeError, DecodeErrorKind, EncodeError, PacketType, Properties, PropertyId, PropertyOwner,
     ProtocolVersion, ReasonCode, Role, Storage,
     packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
     wire::{Context, Put, Reader},
@@ -36,7 +36,7 @@ impl<B: Storage> Disconnect<B> {
     pub(crate) fn decode(
         reader: &mut Reader<'_, B>,
         context: Context,
-    ) -> Result<Self, DecodeErrorKind> {
+    ) -> Result<Self, DecodeError> {
         let (reason, properties) = decode(PacketType::Disconnect, reader, context)?;
         Ok(Self { reason, properties })
     }
@@ -50,10 +50,10 @@ impl<B: Storage> Auth<B> {
     pub(crate) fn decode(
         reader: &mut Reader<'_, B>,
         context: Context,
-    ) -> Result<Self, DecodeErrorKind> {
+    ) -> Result<Self, DecodeError> {
         let (reason, properties) = decode(PacketType::Auth, reader, context)?;
         if lacks_method(reason, &properties) {
-            return Err(DecodeErrorKind::NoAuthenticationMethod);
+            return Err(reader.cursor.fault(DecodeErrorKind::NoAuthenticationMethod));
         }
         Ok(Self { reason, properties })
     }
@@ -73,7 +73,7 @@ fn decode<B: Storage>(
     packet: PacketType,
     reader: &mut Reader<'_, B>,
     context: Context,
-) -> Result<(ReasonCode, Properties<B>), DecodeErrorKind> {
+) -> Result<(ReasonCode, Properties<B>), DecodeError> {
     if context.version == ProtocolVersion::V311 {
         return Ok((ReasonCode::SUCCESS, Properties::default()));
     }
@@ -82,10 +82,10 @@ fn decode<B: Storage>(
         return if ReasonCode::SUCCESS.is_legal_in(packet, context.sender) {
             Ok((ReasonCode::SUCCESS, Properties::default()))
         } else {
-            Err(DecodeErrorKind::ReasonCode(ReasonCode::SUCCESS.get()))
+            Err(reader.cursor.fault(DecodeErrorKind::ReasonCode(ReasonCode::SUCCESS.get())))
         };
     }
-    let reason = reader.reason(packet, context)?;
+    let reason = reader.cursor.reason(packet, context)?;
     if reader.cursor.is_empty() {
         return Ok((reason, Properties::default()));
     }

@@ -1,11 +1,11 @@
 //! PUBLISH, section 3.3.
 
 use crate::{
-    DecodeErrorKind, EncodeError, FrameHeader, Message, PacketId, PacketType, PropertyId,
+    DecodeError, DecodeErrorKind, EncodeError, Message, PacketId, PacketType, PropertyId,
     PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
     packet::{Body, check_v311_properties, fits, put_properties},
     text::check_topic_name,
-    wire::{Context, Put, Reader, put_header_and_u16},
+    wire::{Context, Cursor, PropertyList, Put, put_header_and_u16},
 };
 
 const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Publish);
@@ -75,36 +75,58 @@ pub struct Publish<B: Storage> {
     pub message: Message<B>,
 }
 
+/// A PUBLISH that was checked, by the places of its parts in the packet. It is the same for every
+/// storage, and nothing is taken out of a buffer before all of it is known to be good.
+pub(crate) struct Layout {
+    delivery: Delivery,
+    retain: bool,
+    topic: (usize, usize),
+    properties: PropertyList,
+    payload: usize,
+}
+
+impl Layout {
+    #[inline(always)]
+    pub(crate) fn read(
+        first: u8,
+        mut cursor: Cursor<'_>,
+        context: Context,
+    ) -> Result<Self, DecodeError> {
+        let start = cursor;
+        let topic =
+            cursor.checked(|name| check_topic_name(name).map_err(StringError::in_topic_name))?;
+        let topic = (cursor.position() - topic.len(), cursor.position());
+        let dup = first & 8 != 0;
+        let delivery = match first >> 1 & 3 {
+            0 => Delivery::AtMostOnce,
+            1 => Delivery::AtLeastOnce { id: cursor.packet_id()?, dup },
+            _ => Delivery::ExactlyOnce { id: cursor.packet_id()?, dup },
+        };
+        let properties = cursor.properties(OWNER, context)?;
+        if topic.0 == topic.1 && !properties.set().contains(PropertyId::TopicAlias) {
+            return Err(start.fault(DecodeErrorKind::TopicNameEmpty));
+        }
+        let retain = first & 1 != 0;
+        Ok(Self { delivery, retain, topic, properties, payload: cursor.position() })
+    }
+
+    /// The parts, out of the packet they were found in.
+    #[inline(always)]
+    pub(crate) fn of<B: Storage>(self, packet: B) -> Publish<B> {
+        let topic = TopicName::new_unchecked(packet.slice(self.topic.0, self.topic.1));
+        let properties = self.properties.of(&packet);
+        let payload = packet.tail(self.payload);
+        let message = Message { topic, payload, properties };
+        Publish { delivery: self.delivery, retain: self.retain, message }
+    }
+}
+
 impl<B: Storage> Publish<B> {
     /// The same packet, borrowed.
     #[must_use]
     #[inline]
     pub fn as_ref(&self) -> Publish<&[u8]> {
         Publish { delivery: self.delivery, retain: self.retain, message: self.message.as_ref() }
-    }
-
-    #[inline]
-    pub(crate) fn decode(
-        header: FrameHeader,
-        reader: &mut Reader<'_, B>,
-        context: Context,
-    ) -> Result<Self, DecodeErrorKind> {
-        let topic = reader
-            .field(|name| check_topic_name(name).map_err(StringError::in_topic_name))
-            .map(TopicName::new_unchecked)?;
-        let dup = header.flags & 8 != 0;
-        let delivery = match header.flags >> 1 & 3 {
-            0 => Delivery::AtMostOnce,
-            1 => Delivery::AtLeastOnce { id: reader.packet_id()?, dup },
-            _ => Delivery::ExactlyOnce { id: reader.packet_id()?, dup },
-        };
-        let properties = reader.properties(OWNER, context)?;
-        if topic.is_empty() && !properties.set().contains(PropertyId::TopicAlias) {
-            return reader.cursor.refuse(0, DecodeErrorKind::TopicNameEmpty);
-        }
-        let payload = reader.rest();
-        let message = Message { topic, payload, properties };
-        Ok(Self { delivery, retain: header.flags & 1 != 0, message })
     }
 
     /// How many bytes [`encode_head`](Self::encode_head) writes.

@@ -2,7 +2,7 @@
 //! properties and a list.
 
 use crate::{
-    DecodeErrorKind, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,
+    DecodeError, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,
     ReasonCodes, Storage, SubscribeFilters, UnsubscribeFilters,
     packet::{Body, check_v311_properties, fits, put_properties},
     wire::{Context, Put, Reader, put_header_and_u16},
@@ -60,8 +60,8 @@ macro_rules! id_properties_list {
             pub(crate) fn decode(
                 $reader: &mut Reader<'_, B>,
                 $context: Context,
-            ) -> Result<Self, DecodeErrorKind> {
-                let id = $reader.packet_id()?;
+            ) -> Result<Self, DecodeError> {
+                let id = $reader.cursor.packet_id()?;
                 let owner = PropertyOwner::Packet(PacketType::$name);
                 let properties = $reader.properties(owner, $context)?;
                 Ok(Self { id, properties, $list: $decode })

@@ -2,7 +2,7 @@
 
 use super::PropertyId;
 use crate::{
-    DecodeErrorKind, StringError,
+    DecodeError, DecodeErrorKind, StringError,
     text::{self, utf8},
     wire::Cursor,
 };
@@ -110,7 +110,7 @@ impl<'a> From<(&'a str, &'a str)> for Value<'a> {
 impl<'a> Value<'a> {
     /// Reads what follows the identifier, checking lengths only.
     #[inline]
-    pub(super) fn read(kind: Kind, cursor: &mut Cursor<'a>) -> Result<Self, DecodeErrorKind> {
+    pub(super) fn read(kind: Kind, cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         Ok(match kind {
             Kind::Flag => Self::Number(cursor.u8()?.into()),
             Kind::TwoByte | Kind::NonZeroTwoByte => Self::Number(cursor.u16()?.into()),
@@ -147,6 +147,21 @@ impl<'a> Value<'a> {
     }
 }
 
+/// Reads what follows the identifier of this number, and checks it.
+#[inline(always)]
+pub(super) fn check_next(number: u8, list: &mut Cursor<'_>) -> Result<(), DecodeErrorKind> {
+    let Some(id) = PropertyId::new(number) else {
+        return Err(DecodeErrorKind::PropertyUnknown(number));
+    };
+    match Value::read(id.kind(), list) {
+        Ok(value) => value.check(id),
+        Err(error) if error.kind() == DecodeErrorKind::UnexpectedEnd => {
+            Err(DecodeErrorKind::PropertyLength)
+        }
+        Err(error) => Err(error.kind()),
+    }
+}
+
 /// Walks a checked list.
 pub(super) struct Values<'a> {
     cursor: Cursor<'a>,
@@ -155,7 +170,7 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     #[inline]
     pub(super) const fn new(block: &'a [u8]) -> Self {
-        Self { cursor: Cursor::new(block) }
+        Self { cursor: Cursor::over(block) }
     }
 }
 

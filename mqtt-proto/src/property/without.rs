@@ -7,7 +7,7 @@ impl<B: Storage> Properties<B> {
     /// The properties that are not in `left_out`, each as it is on the wire, in their order.
     pub(crate) fn without(&self, left_out: PropertySet) -> impl Iterator<Item = &[u8]> {
         let block = self.as_bytes();
-        let mut cursor = Cursor::new(block);
+        let mut cursor = Cursor::over(block);
         core::iter::from_fn(move || {
             loop {
                 let start = cursor.position();
