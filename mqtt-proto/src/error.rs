@@ -253,3 +253,6 @@ pub enum EncodeError {
     #[error("the buffer is too small for the packet")]
     BufferTooSmall,
 }
+
+#[cfg(test)]
+mod tests;
