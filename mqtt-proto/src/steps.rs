@@ -22,6 +22,7 @@ mod counter {
     }
 
     /// How many bytes `work` looks at.
+    #[cfg(feature = "bytes")]
     pub(crate) fn of(work: impl FnOnce()) -> u64 {
         let before = STEPS.get();
         work();
@@ -29,5 +30,5 @@ mod counter {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "bytes"))]
 mod tests;

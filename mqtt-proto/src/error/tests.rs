@@ -1,10 +1,9 @@
 //! Every kind of error, the reason code it means on the wire, and the text that names its rule.
 
-use alloc::format;
-use std::{collections::BTreeSet, println};
+use std::{collections::BTreeSet, format, println};
 
 use super::DecodeErrorKind::{self, *};
-use crate::{DecodeError, EncodeError, PacketType, PropertyId, ReasonCode, Role};
+use crate::{DecodeError, EncodeError, PacketType, PropertyId, Role};
 
 /// The number of a kind in [`KINDS`]; no other match in the tests has to know them all.
 const fn number(kind: DecodeErrorKind) -> usize {
@@ -33,7 +32,7 @@ const fn number(kind: DecodeErrorKind) -> usize {
         PasswordWithoutUserName => 21,
         ConnAckFlags => 22,
         SessionPresentInRefusal => 23,
-        DecodeErrorKind::ReasonCode(_) => 24,
+        ReasonCode(_) => 24,
         NoTopicFilter => 25,
         NoReasonCode => 26,
         RequestedQoS3 => 27,
@@ -83,7 +82,7 @@ const KINDS: [(DecodeErrorKind, u8); COUNT + 1] = [
     (PasswordWithoutUserName, MALFORMED),
     (ConnAckFlags, MALFORMED),
     (SessionPresentInRefusal, MALFORMED),
-    (DecodeErrorKind::ReasonCode(3), MALFORMED),
+    (ReasonCode(3), MALFORMED),
     (NoTopicFilter, PROTOCOL),
     (NoReasonCode, PROTOCOL),
     (RequestedQoS3, PROTOCOL),
@@ -126,14 +125,18 @@ fn whatever_a_kind_carries_its_reason_code_is_the_same() {
     for id in PropertyId::ALL {
         let code = if id == PropertyId::TopicAlias { 0x94 } else { PROTOCOL };
         assert_eq!(PropertyValue(id).reason_code().get(), code, "{id:?}");
-        assert_eq!(PropertyTwice(id).reason_code(), ReasonCode::PROTOCOL_ERROR, "{id:?}");
-        assert_eq!(PropertyNotAllowed(id).reason_code(), ReasonCode::MALFORMED_PACKET, "{id:?}");
+        assert_eq!(PropertyTwice(id).reason_code(), crate::ReasonCode::PROTOCOL_ERROR, "{id:?}");
+        assert_eq!(
+            PropertyNotAllowed(id).reason_code(),
+            crate::ReasonCode::MALFORMED_PACKET,
+            "{id:?}"
+        );
     }
     for byte in 0..=255 {
         for (kind, code) in [
             (ReservedPacketType(byte), MALFORMED),
             (UnsupportedProtocolLevel(byte), 0x84),
-            (DecodeErrorKind::ReasonCode(byte), MALFORMED),
+            (ReasonCode(byte), MALFORMED),
             (PropertyUnknown(byte), MALFORMED),
         ] {
             assert_eq!(kind.reason_code().get(), code, "{kind}");
