@@ -327,3 +327,19 @@ fn a_declared_length_allocates_nothing() {
         }
     }
 }
+
+/// What counts the owners of the copy is an allocation of its own.
+#[test]
+fn a_detached_message_takes_its_size_and_a_little_more() {
+    let bytes = unhex("300a0001617061796c6f6164");
+    let mut decoder = Decoder::new(Role::Client, ProtocolVersion::V311);
+    let Ok(Status::Ready((Packet::Publish(publish), _))) = decoder.decode(&bytes) else {
+        panic!("{bytes:02x?}")
+    };
+    let size = 1 + publish.message.payload.len() as u64;
+    let mut detached = None;
+    let info = measure(|| detached = Some(publish.message.detach()));
+    assert_eq!(detached.as_ref().map(Message::as_ref), Some(publish.message));
+    assert!(info.count_total <= 2, "{info:?}");
+    assert!((size..=size + 32).contains(&info.bytes_total), "{info:?}");
+}
