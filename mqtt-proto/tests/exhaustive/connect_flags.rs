@@ -73,7 +73,7 @@ fn decode(
                 assert_eq!(len, bytes.len());
                 packet.to_bytes()
             });
-            let owned = decoder.clone().decode_bytes(&mut BytesMut::from(bytes));
+            let owned = decoder.decode_bytes(&mut BytesMut::from(bytes));
             assert_eq!(owned.map(|status| status.ready().unwrap()), borrowed);
             borrowed
         });
