@@ -1,7 +1,8 @@
 //! Wall time of the codec, with two floors under it: a copy of the bytes, and the fixed header
 //! alone.
 //!
-//! `cargo bench -p mqtt-proto --bench codec`
+//! * `cargo bench -p mqtt-proto --bench codec`
+//! * `cargo bench -p mqtt-proto --bench codec -- 'encode/puback'` for those with this in their name
 #![allow(missing_docs)]
 
 mod packets;
@@ -10,7 +11,7 @@ use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use mqtt_proto::Decoder;
+use mqtt_proto::{Decoder, Packet};
 use packets::cases;
 
 /// Owned packets are taken from a buffer that holds so many, as a socket would have filled it.
@@ -82,6 +83,32 @@ fn encode(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The other forms: into a slice, and everything but the payload, which is sent by reference.
+fn encode_otherwise(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("encode_to_slice");
+    for case in cases() {
+        group.throughput(Throughput::Bytes(case.bytes.len() as u64));
+        let mut out = vec![0; case.bytes.len()];
+        group.bench_function(case.name, |bencher| {
+            bencher.iter(|| black_box(&case.packet).encode_to_slice(case.version, &mut out));
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("encode_head");
+    for case in cases() {
+        let Packet::Publish(publish) = &case.packet else { continue };
+        let mut out = BytesMut::with_capacity(case.bytes.len());
+        group.bench_function(case.name, |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                black_box(publish).encode_head(case.version, &mut out)
+            });
+        });
+    }
+    group.finish();
+}
+
 fn floors(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("floor");
     for case in cases() {
@@ -102,5 +129,5 @@ fn floors(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(codec, decode, encode, floors);
+criterion_group!(codec, decode, encode, encode_otherwise, floors);
 criterion_main!(codec);

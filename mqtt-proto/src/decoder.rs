@@ -1,14 +1,19 @@
 //! Packets out of a byte stream.
 
-use core::fmt;
-
 use crate::{
-    Connect, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef,
-    PacketType, ProtocolVersion, Role, Status, Storage, frame,
-    packet::{self, ack, publish},
+    Ack, DecodeError, DecodeErrorKind, FrameHeader, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
+    PacketType, ProtocolVersion, Role, Status, Storage,
+    legal::{FirstBytes, refusal},
+    packet::{self, ack, connect, publish},
+    source::Source,
     steps,
-    wire::{self, Context, Cursor, Reader},
+    wire::{self, Context, Cursor},
 };
+
+const CONNECT: u8 = PacketType::Connect as u8;
+const PUBLISH: u8 = PacketType::Publish as u8;
+const PUBACK: u8 = PacketType::PubAck as u8;
+const PUBCOMP: u8 = PacketType::PubComp as u8;
 
 /// Reads the packets of one side of one connection, borrowed or owned, by one and the same code.
 ///
@@ -124,24 +129,32 @@ impl Decoder {
         src: S,
         ready: impl FnOnce(Packet<S::Storage>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let frame = match self.short_frame(src.bytes()) {
+        steps::add(src.bytes().len().min(4));
+        // An acknowledgement that only names its exchange: every second packet of QoS 1 and 2.
+        if let [first @ 0x40..=0x7f, 2, high, low, ..] = *src.bytes()
+            && self.legal.contains(first)
+            && let Some(id) = PacketId::new(u16::from_be_bytes([high, low]))
+            && self.max_packet_size >= 4
+        {
+            src.skip(4);
+            return Ok(Status::Ready(ready(Packet::of_ack(first >> 4, Ack::success(id)), 4)));
+        }
+        let Frame { first, start, len } = match self.short_frame(src.bytes()) {
             Some(frame) => frame,
             None => match self.frame(src.bytes())? {
                 Status::Ready(frame) => frame,
                 Status::NeedMore(missing) => return Ok(Status::NeedMore(missing)),
             },
         };
-        let Frame { first, start, len } = frame;
         let cursor = Cursor::new(&src.bytes()[start..len], len);
         match first >> 4 {
-            3 => match publish::Layout::read(first, cursor, self.context()) {
-                Ok(layout) => {
-                    let publish = layout.of(src.take(len));
+            PUBLISH => match publish::Layout::read(first, cursor, self.context()) {
+                Ok(layout) => src.publish(layout, len, |publish| {
                     Ok(Status::Ready(ready(Packet::Publish(publish), len)))
-                }
+                }),
                 Err(error) => Err(self.fail(error)),
             },
-            number @ 4..=7 => match ack::Layout::read(number, cursor, self.context()) {
+            number @ PUBACK..=PUBCOMP => match ack::Layout::read(number, cursor, self.context()) {
                 Ok(layout) => {
                     let ack = if layout.is_plain() {
                         src.skip(len);
@@ -153,8 +166,8 @@ impl Decoder {
                 }
                 Err(error) => Err(self.fail(error)),
             },
-            1 => self.connect(frame, src.take(len), ready),
-            _ => self.other(frame, src.take(len), ready),
+            CONNECT => self.connect(start, src.take(len), ready),
+            _ => self.other(first, start, src.take(len), ready),
         }
     }
 
@@ -169,36 +182,37 @@ impl Decoder {
     #[inline(never)]
     fn connect<B: Storage, T>(
         &mut self,
-        frame: Frame,
+        start: usize,
         packet: B,
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let mut reader = Reader::new(&packet, frame.start);
-        let connect =
-            Connect::decode(&mut reader, self.version).map_err(|error| self.fail(error))?;
-        self.version = Some(connect.version);
+        let (bytes, len) = (packet.as_ref(), packet.as_ref().len());
+        let layout = match connect::Layout::read(Cursor::after(bytes, start), self.version) {
+            Ok(layout) => layout,
+            Err(error) => return Err(self.fail(error)),
+        };
+        self.version = Some(layout.version);
         self.legal = FirstBytes::of(self.sender, self.version);
         // Not checked while the version was unknown.
-        if connect.version == ProtocolVersion::V5
-            && !wire::is_minimal(&packet.as_ref()[1..frame.start])
-        {
+        if layout.version == ProtocolVersion::V5 && !wire::is_minimal(&bytes[1..start]) {
             return Err(self.fail(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1)));
         }
-        Ok(Status::Ready(ready(Packet::Connect(connect), frame.len)))
+        Ok(Status::Ready(ready(Packet::Connect(layout.of(packet)), len)))
     }
 
     #[inline(never)]
     fn other<B: Storage, T>(
         &mut self,
-        frame: Frame,
+        first: u8,
+        start: usize,
         packet: B,
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
-        let mut reader = Reader::new(&packet, frame.start);
-        match packet::decode_other(frame.first >> 4, &mut reader, self.context()) {
-            Ok(other) => Ok(Status::Ready(ready(other, frame.len))),
+        let len = packet.as_ref().len();
+        packet::decode_other(first >> 4, packet, start, self.context(), |packet| match packet {
+            Ok(packet) => Ok(Status::Ready(ready(packet, len))),
             Err(error) => Err(self.fail(error)),
-        }
+        })
     }
 
     /// Where a packet that is legal, short and all there begins and ends. What is not is looked at
@@ -282,133 +296,4 @@ struct Frame {
     start: usize,
     /// The size of the packet.
     len: usize,
-}
-
-/// What packets are taken from: bytes to borrow from, or a buffer to share.
-trait Source {
-    type Storage: Storage;
-
-    fn bytes(&self) -> &[u8];
-
-    /// The first `len` bytes, taken out where that is possible.
-    fn take(self, len: usize) -> Self::Storage;
-
-    /// Takes them out and does not look at them again.
-    fn skip(self, len: usize);
-}
-
-impl<'a> Source for &'a [u8] {
-    type Storage = &'a [u8];
-
-    #[inline(always)]
-    fn bytes(&self) -> &[u8] {
-        self
-    }
-
-    #[inline(always)]
-    fn take(self, len: usize) -> &'a [u8] {
-        &self[..len]
-    }
-
-    #[inline(always)]
-    fn skip(self, _: usize) {}
-}
-
-#[cfg(feature = "bytes")]
-impl Source for &mut bytes::BytesMut {
-    type Storage = bytes::Bytes;
-
-    #[inline(always)]
-    fn bytes(&self) -> &[u8] {
-        self
-    }
-
-    #[inline(always)]
-    fn take(self, len: usize) -> bytes::Bytes {
-        self.split_to(len).freeze()
-    }
-
-    #[inline(always)]
-    fn skip(self, len: usize) {
-        bytes::Buf::advance(self, len);
-    }
-}
-
-/// The first bytes, packet type and flags, that a packet may have now, as bits.
-struct FirstBytes([u64; 4]);
-
-impl FirstBytes {
-    const NONE: Self = Self([0; 4]);
-
-    /// Those of packets that may come from `sender`.
-    const fn new(sender: Role, version: Option<ProtocolVersion>) -> Self {
-        let mut bits = [0; 4];
-        let mut first = 0;
-        while first < 256 {
-            let legal = refusal(first as u8 >> 4, sender, version).is_none();
-            if legal && frame::are_legal_flags(first as u8) {
-                bits[first >> 6] |= 1 << (first & 63);
-            }
-            first += 1;
-        }
-        Self(bits)
-    }
-
-    const fn of(sender: Role, version: Option<ProtocolVersion>) -> &'static Self {
-        use ProtocolVersion::{V5, V311};
-        static OF_CLIENT: [FirstBytes; 3] = [
-            FirstBytes::new(Role::Client, None),
-            FirstBytes::new(Role::Client, Some(V311)),
-            FirstBytes::new(Role::Client, Some(V5)),
-        ];
-        static OF_SERVER: [FirstBytes; 3] = [
-            FirstBytes::new(Role::Server, None),
-            FirstBytes::new(Role::Server, Some(V311)),
-            FirstBytes::new(Role::Server, Some(V5)),
-        ];
-        let of = match sender {
-            Role::Client => &OF_CLIENT,
-            Role::Server => &OF_SERVER,
-        };
-        match version {
-            None => &of[0],
-            Some(V311) => &of[1],
-            Some(V5) => &of[2],
-        }
-    }
-
-    #[inline(always)]
-    const fn contains(&self, first: u8) -> bool {
-        self.0[first as usize >> 6] >> (first & 63) & 1 != 0
-    }
-}
-
-impl fmt::Debug for FirstBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x?}", self.0)
-    }
-}
-
-/// Why a packet of this type may not come from `sender`.
-const fn refusal(
-    number: u8,
-    sender: Role,
-    version: Option<ProtocolVersion>,
-) -> Option<DecodeErrorKind> {
-    let Some(packet) = PacketType::new(number) else {
-        return Some(DecodeErrorKind::ReservedPacketType(number));
-    };
-    match (packet, version, sender) {
-        (PacketType::Connect, None, Role::Client) => None,
-        (_, None, _) => Some(DecodeErrorKind::ConnectExpected),
-        (PacketType::Auth, Some(ProtocolVersion::V311), _) => {
-            Some(DecodeErrorKind::ReservedPacketType(number))
-        }
-        // Only the client of 3.1.1 says DISCONNECT (section 3.14).
-        (PacketType::Disconnect, Some(ProtocolVersion::V311), Role::Server) => {
-            Some(DecodeErrorKind::WrongSender(packet))
-        }
-        _ if packet.may_be_sent_by(sender) => None,
-        _ => Some(DecodeErrorKind::WrongSender(packet)),
-    }
 }

@@ -11,19 +11,34 @@
 //!
 //! ```
 //! use bytes::BytesMut;
-//! use mqtt_proto::*;
+//! use mqtt_proto::{
+//!     Decoder, Delivery, Packet, PacketId, ProtocolVersion, Publish, QoS, Role, Status, TopicName,
+//! };
 //!
-//! let publication = Publication::new(TopicName::try_from("room/1")?, "21.5");
-//! let publish = Publish { delivery: Delivery::AtMostOnce, retain: false, message: publication.message };
+//! // A client writes a packet,
+//! let publish = Publish::new(TopicName::borrowed("room/1")?, b"21.5")
+//!     .with_delivery(Delivery::first(QoS::AtLeastOnce, PacketId::MIN));
+//! let mut wire = BytesMut::new();
+//! Packet::Publish(publish).encode(ProtocolVersion::V5, &mut wire)?;
 //!
-//! let mut buffer = BytesMut::new();
-//! Packet::Publish(publish.clone()).encode(ProtocolVersion::V5, &mut buffer)?;
-//!
+//! // and a server reads it.
 //! let mut decoder = Decoder::new(Role::Client, ProtocolVersion::V5);
-//! let Status::Ready(packet) = decoder.decode_bytes(&mut buffer)? else { panic!("not all there") };
-//! assert_eq!(packet, Packet::Publish(publish));
+//! let Status::Ready(packet) = decoder.decode_bytes(&mut wire)? else { panic!("not all there") };
+//! assert_eq!(packet.to_string(), r#"PUBLISH topic="room/1" qos=1 id=1 payload="21.5""#);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Where to find what
+//!
+//! * **The [`guide`]** shows each task: read packets from a socket or on a board without an allocator,
+//!   answer a peer that is wrong, write packets, send a large payload by reference, properties,
+//!   topics, two versions with one set of types, what is checked where, limits and memory, errors,
+//!   logs.
+//! * **[`Decoder`]** is the way in, **[`Packet::encode`]** the way out.
+//! * **Each packet type** shows how to build one: [`Connect`], [`ConnAck`], [`Publish`], [`Ack`] (PUBACK,
+//!   PUBREC, PUBREL, PUBCOMP), [`Subscribe`], [`SubAck`], [`Unsubscribe`], [`UnsubAck`],
+//!   [`Disconnect`], [`Auth`]; PINGREQ and PINGRESP have no fields.
+//! * **Who answers what, and when**, is for `mqtt-session`: this crate has no memory of earlier packets.
 //!
 //! # Features
 //!
@@ -39,17 +54,22 @@ extern crate alloc;
 extern crate std;
 
 mod decoder;
+mod display;
 mod error;
 mod frame;
 #[cfg(all(feature = "bytes", any(test, feature = "fuzzing")))]
 pub mod fuzzing;
+pub mod guide;
 mod id;
+mod legal;
 mod list;
 mod message;
+mod name;
 mod options;
 mod packet;
 mod property;
 mod reason;
+mod source;
 mod steps;
 mod storage;
 mod text;
@@ -58,9 +78,10 @@ mod version;
 mod wire;
 
 #[cfg(feature = "bytes")]
-pub use property::{PropertiesBuilder, PropertyError};
+pub use property::PropertiesBuilder;
 pub use {
     decoder::Decoder,
+    display::MAX_DISPLAY_LEN,
     error::{DecodeError, DecodeErrorKind, EncodeError},
     frame::{FrameHeader, MAX_PACKET_SIZE, PacketType, Status},
     id::{InvalidQoS, PacketId, QoS},
@@ -71,7 +92,7 @@ pub use {
         Ack, Auth, ConnAck, Connect, Delivery, Disconnect, Packet, PacketRef, Publish, SubAck,
         Subscribe, UnsubAck, Unsubscribe,
     },
-    property::{Properties, Property, PropertyId, PropertyOwner, PropertySet},
+    property::{Properties, Property, PropertyError, PropertyId, PropertyOwner, PropertySet},
     reason::ReasonCode,
     storage::Storage,
     text::{Str, StringError},

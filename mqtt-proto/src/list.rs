@@ -1,13 +1,15 @@
 //! The lists in the payloads of SUBSCRIBE, UNSUBSCRIBE, SUBACK and UNSUBACK: checked once, kept as
 //! they are on the wire, never empty.
 
+mod buffer;
+
 use core::fmt;
 
 use crate::{
     DecodeError, DecodeErrorKind, EncodeError, PacketType, ProtocolVersion, ReasonCode, Role,
     Storage, StringError, SubscriptionOptions, TopicFilter,
     topic::{check_filter, check_share},
-    wire::{Context, Cursor, Reader},
+    wire::{Context, Cursor},
 };
 
 /// The filters of a SUBSCRIBE with their options.
@@ -22,6 +24,7 @@ pub struct UnsubscribeFilters<B>(B);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReasonCodes<B>(B);
 
+#[inline]
 fn checked_filter<'a>(
     cursor: &mut Cursor<'a>,
     version: ProtocolVersion,
@@ -53,18 +56,14 @@ fn next_filter<'a>(cursor: &mut Cursor<'a>) -> Option<TopicFilter<&'a [u8]>> {
 }
 
 impl<B: Storage> SubscribeFilters<B> {
-    pub(crate) fn decode(
-        reader: &mut Reader<'_, B>,
-        context: Context,
-    ) -> Result<Self, DecodeError> {
-        let start = reader.cursor.position();
-        let cursor = &mut reader.cursor;
+    /// Reads the rest of a packet.
+    pub(crate) fn check_wire(mut cursor: Cursor<'_>, context: Context) -> Result<(), DecodeError> {
         if cursor.is_empty() {
             return Err(cursor.fault(DecodeErrorKind::NoTopicFilter));
         }
         while !cursor.is_empty() {
-            let filter = checked_filter(cursor, context.version)?;
-            let at = *cursor;
+            let filter = checked_filter(&mut cursor, context.version)?;
+            let at = cursor;
             match SubscriptionOptions::from_byte(cursor.u8()?, context.version) {
                 // [MQTT-3.8.3-4]
                 Ok(options) if options.no_local && filter.shared().is_some() => {
@@ -74,7 +73,7 @@ impl<B: Storage> SubscribeFilters<B> {
                 Err(kind) => return Err(at.fault(kind)),
             }
         }
-        Ok(Self(reader.since(start)))
+        Ok(())
     }
 
     /// The filters and their options, in their order.
@@ -99,18 +98,15 @@ impl<B: Storage> SubscribeFilters<B> {
 }
 
 impl<B: Storage> UnsubscribeFilters<B> {
-    pub(crate) fn decode(
-        reader: &mut Reader<'_, B>,
-        context: Context,
-    ) -> Result<Self, DecodeError> {
-        let start = reader.cursor.position();
-        if reader.cursor.is_empty() {
-            return Err(reader.cursor.fault(DecodeErrorKind::NoTopicFilter));
+    /// Reads the rest of a packet.
+    pub(crate) fn check_wire(mut cursor: Cursor<'_>, context: Context) -> Result<(), DecodeError> {
+        if cursor.is_empty() {
+            return Err(cursor.fault(DecodeErrorKind::NoTopicFilter));
         }
-        while !reader.cursor.is_empty() {
-            checked_filter(&mut reader.cursor, context.version)?;
+        while !cursor.is_empty() {
+            checked_filter(&mut cursor, context.version)?;
         }
-        Ok(Self(reader.since(start)))
+        Ok(())
     }
 
     /// The filters, in their order.
@@ -128,19 +124,19 @@ impl<B: Storage> UnsubscribeFilters<B> {
 }
 
 impl<B: Storage> ReasonCodes<B> {
-    pub(crate) fn decode(
-        reader: &mut Reader<'_, B>,
+    /// Reads the rest of a packet.
+    pub(crate) fn check_wire(
+        mut cursor: Cursor<'_>,
         packet: PacketType,
         context: Context,
-    ) -> Result<Self, DecodeError> {
-        let start = reader.cursor.position();
-        if reader.cursor.is_empty() {
-            return Err(reader.cursor.fault(DecodeErrorKind::NoReasonCode));
+    ) -> Result<(), DecodeError> {
+        if cursor.is_empty() {
+            return Err(cursor.fault(DecodeErrorKind::NoReasonCode));
         }
-        while !reader.cursor.is_empty() {
-            reader.cursor.reason(packet, context)?;
+        while !cursor.is_empty() {
+            cursor.reason(packet, context)?;
         }
-        Ok(Self(reader.since(start)))
+        Ok(())
     }
 
     /// The codes, in the order of the filters.
@@ -200,6 +196,10 @@ macro_rules! wire_block {
             #[must_use]
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_ref()
+            }
+
+            pub(crate) const fn new_unchecked(list: B) -> Self {
+                Self(list)
             }
 
             pub(crate) fn map<C>(self, f: &mut impl FnMut(B) -> C) -> $name<C> {

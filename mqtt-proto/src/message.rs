@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use crate::{Properties, QoS, Storage, TopicName};
+use crate::{Delivery, PacketId, Properties, Publish, QoS, Storage, TopicName};
 
 /// An Application Message: what is said. Its `Debug` form shows the payload as text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +32,12 @@ pub struct Publication<B: Storage> {
 }
 
 impl<B: Storage> Message<B> {
+    /// Without properties.
+    #[must_use]
+    pub fn new(topic: TopicName<B>, payload: B) -> Self {
+        Self { topic, payload, properties: Properties::default() }
+    }
+
     /// The same message, borrowed.
     #[must_use]
     #[inline]
@@ -70,6 +76,14 @@ impl<B: Storage> Publication<B> {
         Publication { qos: self.qos, retain: self.retain, message: self.message.as_ref() }
     }
 
+    /// The first delivery of it over a connection. QoS 0 has no packet identifier, and `id` is not
+    /// used then.
+    #[must_use]
+    pub fn into_publish(self, id: PacketId) -> Publish<B> {
+        let delivery = Delivery::first(self.qos, id);
+        Publish { delivery, retain: self.retain, message: self.message }
+    }
+
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Publication<C> {
         Publication { qos: self.qos, retain: self.retain, message: self.message.map(f) }
     }
@@ -82,22 +96,27 @@ mod owned {
     use bytes::Bytes;
 
     use super::*;
+    use crate::name::Name;
 
     impl<B: Storage> Message<B> {
-        /// A copy in one allocation of exactly its size, beside a small one that counts its owners.
+        /// A copy in one allocation of no more than its size, beside a small one that counts its owners.
         ///
         /// A decoded message is a view into the buffer it was read from, and keeps all of that
         /// buffer alive. What is kept for long (retained, queued, awaiting an
         /// acknowledgement) is detached first.
         #[must_use]
         pub fn detach(&self) -> Message<Bytes> {
-            let fields = [self.topic.as_bytes(), self.properties.as_bytes(), self.payload.as_ref()];
+            let topic = self.topic.as_bytes();
+            let short = Name::short(topic);
+            let topic = if short.is_some() { &[] } else { topic };
+            let fields = [topic, self.properties.as_bytes(), self.payload.as_ref()];
             let mut copy = Vec::with_capacity(fields.iter().map(|field| field.len()).sum());
             for field in fields {
                 copy.extend_from_slice(field);
             }
             let mut copy = Bytes::from(copy);
-            let topic = TopicName::new_unchecked(copy.split_to(fields[0].len()));
+            let topic = copy.split_to(topic.len());
+            let topic = TopicName::new_unchecked(short.unwrap_or(Name::Kept(topic)));
             let properties =
                 Properties::new_unchecked(copy.split_to(fields[1].len()), self.properties.set());
             Message { topic, payload: copy, properties }
@@ -123,11 +142,8 @@ mod owned {
         /// ```
         #[must_use]
         pub fn new(topic: TopicName<Bytes>, payload: impl Into<Bytes>) -> Self {
-            Self {
-                qos: QoS::AtMostOnce,
-                retain: false,
-                message: Message { topic, payload: payload.into(), properties: Properties::EMPTY },
-            }
+            let message = Message::new(topic, payload.into());
+            Self { qos: QoS::AtMostOnce, retain: false, message }
         }
 
         /// With this QoS.

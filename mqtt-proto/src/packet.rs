@@ -2,7 +2,7 @@
 
 pub(crate) mod ack;
 mod connack;
-mod connect;
+pub(crate) mod connect;
 mod disconnect;
 mod limit;
 pub(crate) mod publish;
@@ -16,10 +16,13 @@ pub use publish::{Delivery, Publish};
 pub use subscribe::{SubAck, Subscribe, UnsubAck, Unsubscribe};
 
 use crate::{
-    DecodeError, DecodeErrorKind, EncodeError, PacketType, Properties, ProtocolVersion, Storage,
-    wire,
-    wire::{Context, Put, Reader, SliceWriter},
+    DecodeError, EncodeError, PacketType, Properties, ProtocolVersion, Storage, wire,
+    wire::{Context, Cursor, Put, SliceWriter},
 };
+
+const PUBACK: u8 = PacketType::PubAck as u8;
+const PUBREC: u8 = PacketType::PubRec as u8;
+const PUBREL: u8 = PacketType::PubRel as u8;
 
 /// Runs the same call on the body of any packet.
 macro_rules! dispatch {
@@ -65,6 +68,18 @@ macro_rules! dispatch {
 
 /// A Control Packet of either version. `B` is where its text and bytes live: [`PacketRef`] borrows
 /// them from the buffer they were read from, `Packet<Bytes>` shares that buffer.
+///
+/// How to build each of the 15 is shown with its type. PINGREQ and PINGRESP are nothing but their
+/// type:
+///
+/// ```
+/// use mqtt_proto::{PacketRef, ProtocolVersion};
+///
+/// let mut buffer = [0; 2];
+/// PacketRef::PingReq.encode_to_slice(ProtocolVersion::V5, &mut buffer)?;
+/// assert_eq!(buffer, [0xc0, 0]);
+/// # Ok::<_, mqtt_proto::EncodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Packet<B: Storage> {
@@ -135,9 +150,9 @@ impl<B: Storage> Packet<B> {
     #[inline(always)]
     pub(crate) fn of_ack(number: u8, ack: Ack<B>) -> Self {
         match number {
-            4 => Self::PubAck(ack),
-            5 => Self::PubRec(ack),
-            6 => Self::PubRel(ack),
+            PUBACK => Self::PubAck(ack),
+            PUBREC => Self::PubRec(ack),
+            PUBREL => Self::PubRel(ack),
             _ => Self::PubComp(ack),
         }
     }
@@ -233,27 +248,38 @@ impl<B: Storage> Publish<B> {
     }
 }
 
-/// Reads those packets that have no way of their own.
-#[inline]
-pub(crate) fn decode_other<B: Storage>(
+/// Reads those packets that have no way of their own, behind a fixed header of `start` bytes.
+/// `ready` is called where the packet is made, once for each type, so that none is moved.
+#[inline(always)]
+pub(crate) fn decode_other<B: Storage, T>(
     number: u8,
-    reader: &mut Reader<'_, B>,
+    packet: B,
+    start: usize,
     context: Context,
-) -> Result<Packet<B>, DecodeError> {
-    let packet = match PacketType::new(number) {
-        Some(PacketType::ConnAck) => Packet::ConnAck(ConnAck::decode(reader, context)?),
-        Some(PacketType::Subscribe) => Packet::Subscribe(Subscribe::decode(reader, context)?),
-        Some(PacketType::SubAck) => Packet::SubAck(SubAck::decode(reader, context)?),
-        Some(PacketType::Unsubscribe) => Packet::Unsubscribe(Unsubscribe::decode(reader, context)?),
-        Some(PacketType::UnsubAck) => Packet::UnsubAck(UnsubAck::decode(reader, context)?),
-        Some(PacketType::PingReq) => Packet::PingReq,
-        Some(PacketType::PingResp) => Packet::PingResp,
-        Some(PacketType::Disconnect) => Packet::Disconnect(Disconnect::decode(reader, context)?),
-        Some(PacketType::Auth) => Packet::Auth(Auth::decode(reader, context)?),
-        _ => return Err(reader.cursor.fault(DecodeErrorKind::ReservedPacketType(number))),
-    };
-    reader.cursor.end()?;
-    Ok(packet)
+    ready: impl FnOnce(Result<Packet<B>, DecodeError>) -> T,
+) -> T {
+    macro_rules! decode {
+        ($name:ident) => {
+            match $name::decode(packet, start, context) {
+                Ok(packet) => ready(Ok(Packet::$name(packet))),
+                Err(error) => ready(Err(error)),
+            }
+        };
+    }
+    match PacketType::new(number) {
+        Some(PacketType::ConnAck) => decode!(ConnAck),
+        Some(PacketType::Subscribe) => decode!(Subscribe),
+        Some(PacketType::SubAck) => decode!(SubAck),
+        Some(PacketType::Unsubscribe) => decode!(Unsubscribe),
+        Some(PacketType::UnsubAck) => decode!(UnsubAck),
+        Some(PacketType::Disconnect) => decode!(Disconnect),
+        Some(PacketType::Auth) => decode!(Auth),
+        ping => match Cursor::after(packet.as_ref(), start).end() {
+            Ok(()) if ping == Some(PacketType::PingReq) => ready(Ok(Packet::PingReq)),
+            Ok(()) => ready(Ok(Packet::PingResp)),
+            Err(error) => ready(Err(error)),
+        },
+    }
 }
 
 /// How a packet is written: sized and checked in one pass, written in a second that cannot fail.

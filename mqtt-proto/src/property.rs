@@ -4,7 +4,6 @@
 //! walked again on demand. Nothing is allocated for it, and forwarding it is a copy, which is what
 //! [MQTT-3.3.2-17] and [MQTT-3.3.2-18] ask for.
 
-#[cfg(feature = "bytes")]
 mod builder;
 mod value;
 mod without;
@@ -18,7 +17,8 @@ use crate::{
 };
 
 #[cfg(feature = "bytes")]
-pub use builder::{PropertiesBuilder, PropertyError};
+pub use builder::PropertiesBuilder;
+pub use builder::PropertyError;
 
 /// Whose list it is: a packet's, or the Will Properties inside CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +102,9 @@ macro_rules! properties {
         };
 
         /// One property and its value, borrowed from its list.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        ///
+        /// Its `Debug` form does not show authentication data.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Property<'a> {
             $($(#[$doc])* $name($value),)*
         }
@@ -115,6 +117,12 @@ macro_rules! properties {
                     $(Self::$name(..) => PropertyId::$name,)*
                 }
             }
+
+            pub(crate) const fn debug_value(&self) -> &dyn fmt::Debug {
+                match self {
+                    $(Self::$name(value) => value,)*
+                }
+            }
         }
 
         impl<'a> Property<'a> {
@@ -124,7 +132,6 @@ macro_rules! properties {
                 }
             }
 
-            #[cfg(feature = "bytes")]
             fn value(self) -> Value<'a> {
                 match self {
                     $(Self::$name(value) => value.into(),)*
@@ -420,13 +427,7 @@ impl<B: Storage> Properties<B> {
 
 impl<B: Storage> fmt::Debug for Properties<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.iter().map(|property| match property {
-                // May be a secret of the authentication method.
-                Property::AuthenticationData(_) => Property::AuthenticationData(b"(hidden)"),
-                property => property,
-            }))
-            .finish()
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -503,7 +504,7 @@ pub(crate) fn check(
             set.0 |= PropertySet::MANY_SUBSCRIPTION_IDENTIFIERS;
         }
         set.0 |= bit;
-        if let Err(kind) = value::check_next(number, &mut list) {
+        if let Err(kind) = value::check_next(number, KINDS[usize::from(number & 63)], &mut list) {
             return Err(start.fault(kind));
         }
     }

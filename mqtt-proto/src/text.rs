@@ -78,6 +78,16 @@ impl<B: Storage> PartialEq<&str> for Str<B> {
     }
 }
 
+impl<'a> Str<&'a [u8]> {
+    /// As `try_from`, where the compiler cannot tell that borrowed text is meant.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn borrowed(text: &'a str) -> Result<Self, StringError> {
+        Self::new(text.as_bytes())
+    }
+}
+
 impl<'a> TryFrom<&'a str> for Str<&'a [u8]> {
     type Error = StringError;
 
@@ -166,11 +176,11 @@ pub(crate) fn utf8(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).expect("checked when the value was made")
 }
 
-/// Well-formed and free of U+0000. ASCII is checked eight bytes at a time; anything else goes
+/// Well-formed and free of U+0000. ASCII is checked sixteen bytes at a time; anything else goes
 /// through `std`'s check.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), StringError> {
-    if no_word(bytes, not_plain) { Ok(()) } else { check_slow(bytes) }
+    if is_plain(bytes) { Ok(()) } else { check_slow(bytes) }
 }
 
 /// As [`check`], and free of wildcards: a topic name of any length.
@@ -187,10 +197,16 @@ fn check_topic_name_slow(bytes: &[u8]) -> Result<(), StringError> {
     if wildcard { Err(StringError::Wildcard) } else { Ok(()) }
 }
 
-/// Whether there is nothing but ASCII, no U+0000 and no wildcard.
-#[inline]
+/// Whether there is nothing but ASCII and no U+0000.
+#[inline(never)]
+fn is_plain(bytes: &[u8]) -> bool {
+    all(bytes, |byte| byte.wrapping_sub(1) < 0x7f)
+}
+
+/// As [`is_plain`], and no wildcard.
+#[inline(never)]
 pub(crate) fn is_plain_name(bytes: &[u8]) -> bool {
-    no_word(bytes, not_plain_name)
+    all(bytes, |byte| (byte.wrapping_sub(1) < 0x7f) & (byte & !8 != b'#'))
 }
 
 #[cold]
@@ -200,59 +216,33 @@ fn check_slow(bytes: &[u8]) -> Result<(), StringError> {
     if text.as_bytes().contains(&0) { Err(StringError::Nul) } else { Ok(()) }
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-/// What stands for the bytes that a short text does not have.
-const FILL: u64 = LOW * b'a' as u64;
-
-/// Whether no word of the text has a high bit after `marked`, in words of eight bytes; the last
-/// word overlaps the one before it.
+/// Whether every byte passes, sixteen at a time, which compilers turn into a few instructions; the
+/// last sixteen overlap those before them.
 #[inline(always)]
-fn no_word(bytes: &[u8], marked: impl Fn(u64) -> u64) -> bool {
+fn all(bytes: &[u8], pass: impl Fn(u8) -> bool + Copy) -> bool {
     steps::add(bytes.len());
-    let marks = match bytes.last_chunk::<8>() {
-        Some(last) => {
-            let (words, _) = bytes.as_chunks::<8>();
-            words.iter().fold(marked(u64::from_le_bytes(*last)), |marks, word| {
-                marks | marked(u64::from_le_bytes(*word))
-            })
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let mut rest = bytes;
+        while let Some((first, behind)) = rest.split_first_chunk::<16>() {
+            if !all_of(first, pass) {
+                return false;
+            }
+            rest = behind;
         }
-        None => marked(short_word(bytes)),
-    };
-    marks & HIGH == 0
-}
-
-/// All bytes of a text of fewer than eight, some of them twice.
-#[inline(always)]
-fn short_word(bytes: &[u8]) -> u64 {
+        return all_of(last, pass);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return all_of(first, pass) & all_of(last, pass);
+    }
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+        return all_of(first, pass) & all_of(last, pass);
     }
-    match *bytes {
-        [] => FILL,
-        [byte] => FILL << 8 | u64::from(byte),
-        [first, .., last] => {
-            // Of three bytes the one in the middle as well.
-            let middle = bytes[bytes.len() / 2];
-            FILL << 24 | u64::from(first) | u64::from(middle) << 8 | u64::from(last) << 16
-        }
-    }
+    bytes.iter().all(|&byte| pass(byte))
 }
 
-/// Marks bytes that are 0 or above 0x7F. May mark one that is fine after a zero byte: the slow path
-/// decides.
 #[inline(always)]
-const fn not_plain(word: u64) -> u64 {
-    word | word.wrapping_sub(LOW)
-}
-
-/// As [`not_plain`], and `#` and `+`: the two differ in one bit.
-#[inline(always)]
-const fn not_plain_name(word: u64) -> u64 {
-    const BIT: u64 = LOW * (b'#' ^ b'+') as u64;
-    // Where a wildcard was there is a zero byte, and one less sets its high bit.
-    let wildcard = (word | BIT) ^ (LOW * (b'#' | b'+') as u64);
-    not_plain(word) | wildcard.wrapping_sub(LOW)
+fn all_of<const N: usize>(bytes: &[u8; N], pass: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |all, &byte| all & pass(byte))
 }
 
 #[cfg(test)]

@@ -1,10 +1,16 @@
 //! Topic names, topic filters, shared subscriptions, and which filter matches which name (sections
 //! 4.7 and 4.8).
 
-use core::fmt;
+use core::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use crate::{
-    Storage, Str, StringError, steps,
+    Storage, Str, StringError,
+    name::Name,
+    steps,
     text::{check, check_len, check_topic_name, is_plain_name, utf8},
 };
 
@@ -15,8 +21,8 @@ const SHARE_PREFIX: &[u8] = b"$share/";
 ///
 /// Only the decoder makes an empty one: in a 5.0 PUBLISH whose Topic Alias stands for the name.
 /// Sessions resolve it before anyone else sees the message.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicName<B>(B);
+#[derive(Clone, Copy)]
+pub struct TopicName<B>(Name<B>);
 
 impl<B: Storage> TopicName<B> {
     /// Checks the name once.
@@ -26,50 +32,88 @@ impl<B: Storage> TopicName<B> {
     pub fn new(name: B) -> Result<Self, StringError> {
         check_len(name.as_ref())?;
         check_topic_name(name.as_ref())?;
-        if name.as_ref().is_empty() { Err(StringError::Empty) } else { Ok(Self(name)) }
+        if name.as_ref().is_empty() { Err(StringError::Empty) } else { Ok(Self(Name::Kept(name))) }
     }
 
-    pub(crate) const fn new_unchecked(name: B) -> Self {
+    #[inline(always)]
+    pub(crate) const fn new_unchecked(name: Name<B>) -> Self {
         Self(name)
     }
 
     /// The bytes of the name.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_ref()
+        self.0.as_bytes()
     }
 
     /// The name as text. Costs one more UTF-8 check; compare bytes where speed matters.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        utf8(self.0.as_ref())
+        utf8(self.as_bytes())
     }
 
     /// Whether a Topic Alias stands for the name.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_empty()
+        self.as_bytes().is_empty()
     }
 
     /// The parts between the separators; `/a` has two, the first of them empty.
     pub fn levels(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.as_ref().split(|&byte| byte == b'/')
+        self.as_bytes().split(|&byte| byte == b'/')
     }
 
     /// The same name, borrowed.
     #[must_use]
     pub fn as_ref(&self) -> TopicName<&[u8]> {
-        TopicName(self.0.as_ref())
-    }
-
-    /// The bytes in their storage.
-    #[must_use]
-    pub fn into_inner(self) -> B {
-        self.0
+        TopicName(Name::Kept(self.as_bytes()))
     }
 
     pub(crate) fn map<C>(self, f: &mut impl FnMut(B) -> C) -> TopicName<C> {
-        TopicName(f(self.0))
+        TopicName(self.0.map(f))
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl TopicName<bytes::Bytes> {
+    /// The bytes of the name; allocates if it was read from a packet and has no more than 38.
+    #[must_use]
+    pub fn into_inner(self) -> bytes::Bytes {
+        self.0.into_bytes()
+    }
+}
+
+impl<B: Storage> Default for TopicName<B> {
+    fn default() -> Self {
+        Self(Name::Kept(B::default()))
+    }
+}
+
+impl<B: Storage> PartialEq for TopicName<B> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<B: Storage> Eq for TopicName<B> {}
+
+impl<B: Storage> PartialOrd for TopicName<B> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<B: Storage> Ord for TopicName<B> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl<B: Storage> Hash for TopicName<B> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
@@ -140,6 +184,11 @@ impl<B: Storage> TopicFilter<B> {
     pub fn into_inner(self) -> B {
         self.0
     }
+
+    #[cfg(feature = "bytes")]
+    fn map<C>(self, f: &mut impl FnMut(B) -> C) -> TopicFilter<C> {
+        TopicFilter(f(self.0))
+    }
 }
 
 /// The parts of `$share/name/filter`.
@@ -180,17 +229,21 @@ pub(crate) fn check_filter(filter: &[u8]) -> Result<(), StringError> {
     }
     check(filter)?;
     steps::add(filter.len());
-    for (at, &byte) in filter.iter().enumerate() {
-        let next = filter.get(at + 1);
-        let last = match byte {
-            b'#' => next.is_none(),
-            b'+' => matches!(next, None | Some(b'/')),
-            _ => continue,
+    // `#` and `+` differ in one bit.
+    let is_wildcard = |byte: &u8| byte & !(b'#' ^ b'+') == b'#';
+    let mut from = 0;
+    while let Some(ahead) = filter[from..].iter().position(is_wildcard) {
+        let at = from + ahead;
+        let begins = at == 0 || filter[at - 1] == b'/';
+        let ends = match filter.get(at + 1) {
+            None => true,
+            Some(next) => filter[at] == b'+' && *next == b'/',
         };
         // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
-        if !last || at > 0 && filter[at - 1] != b'/' {
+        if !begins || !ends {
             return Err(StringError::Wildcard);
         }
+        from = at + 1;
     }
     Ok(())
 }
@@ -265,6 +318,16 @@ macro_rules! text_impls {
             }
         }
 
+        impl<'a> $name<&'a [u8]> {
+            /// As `try_from`, where the compiler cannot tell that borrowed text is meant.
+            ///
+            /// # Errors
+            /// As [`new`](Self::new).
+            pub fn borrowed(text: &'a str) -> Result<Self, StringError> {
+                Self::new(text.as_bytes())
+            }
+        }
+
         #[cfg(feature = "bytes")]
         impl TryFrom<&str> for $name<bytes::Bytes> {
             type Error = StringError;
@@ -297,7 +360,7 @@ macro_rules! text_impls {
             /// A copy of its own.
             #[must_use]
             pub fn to_bytes(&self) -> $name<bytes::Bytes> {
-                $name(bytes::Bytes::copy_from_slice(self.0))
+                self.map(&mut bytes::Bytes::copy_from_slice)
             }
         }
     )*};

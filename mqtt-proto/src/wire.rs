@@ -2,7 +2,7 @@
 
 use crate::{
     DecodeError, DecodeErrorKind, PacketId, PacketType, Properties, PropertyOwner, PropertySet,
-    ProtocolVersion, ReasonCode, Role, Storage, property, steps,
+    ProtocolVersion, ReasonCode, Role, Storage, StringError, property, steps, text,
 };
 
 /// What a decoder knows before it reads a packet.
@@ -94,6 +94,12 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(crate) const fn new(rest: &'a [u8], len: usize) -> Self {
         Self { rest, end: len }
+    }
+
+    /// Over what follows the first `start` bytes of a packet.
+    #[inline(always)]
+    pub(crate) fn after(packet: &'a [u8], start: usize) -> Self {
+        Self::new(&packet[start..], packet.len())
     }
 
     /// Over bytes that are in no packet.
@@ -189,6 +195,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// As [`checked`](Self::checked), by its place.
+    #[inline]
+    pub(crate) fn span(
+        &mut self,
+        check: impl FnOnce(&[u8]) -> Result<(), DecodeErrorKind>,
+    ) -> Result<Span, DecodeError> {
+        let field = self.checked(check)?;
+        let end = self.position();
+        Ok(Span { start: end - field.len(), end })
+    }
+
+    /// A UTF-8 Encoded String, by its place.
+    pub(crate) fn text(&mut self) -> Result<Span, DecodeError> {
+        self.span(|bytes| text::check(bytes).map_err(StringError::in_string))
+    }
+
     /// A packet identifier [MQTT-2.2.1-3].
     #[inline(always)]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
@@ -262,6 +284,26 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// A field by its place in the packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Span {
+    #[inline(always)]
+    pub(crate) const fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// The field, as a part of its packet.
+    #[inline(always)]
+    pub(crate) fn of<B: Storage>(self, packet: &B) -> B {
+        packet.slice(self.start, self.end)
+    }
+}
+
 /// A property list that was checked, by its place in the packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PropertyList {
@@ -286,47 +328,13 @@ impl PropertyList {
         }
         Properties::new_unchecked(packet.slice(self.start as usize, self.end as usize), self.set)
     }
-}
 
-/// Reads fields from a packet and hands them out in the packet's own storage.
-pub(crate) struct Reader<'a, B> {
-    packet: &'a B,
-    pub(crate) cursor: Cursor<'a>,
-}
-
-impl<'a, B: Storage> Reader<'a, B> {
-    /// Over all of a packet, behind a fixed header of `start` bytes.
-    #[inline]
-    pub(crate) fn new(packet: &'a B, start: usize) -> Self {
-        let bytes = packet.as_ref();
-        Self { packet, cursor: Cursor::new(&bytes[start..], bytes.len()) }
-    }
-
-    /// What was read from `start` on.
-    #[inline]
-    pub(crate) fn since(&self, start: usize) -> B {
-        self.packet.slice(start, self.cursor.position())
-    }
-
-    /// Bytes behind a two-byte length, after `check`.
-    #[inline]
-    pub(crate) fn field(
-        &mut self,
-        check: impl FnOnce(&[u8]) -> Result<(), DecodeErrorKind>,
-    ) -> Result<B, DecodeError> {
-        let start = self.cursor.position();
-        self.cursor.checked(check)?;
-        Ok(self.since(start + 2))
-    }
-
-    /// A property list behind its length, empty in 3.1.1.
-    #[inline]
-    pub(crate) fn properties(
-        &mut self,
-        owner: PropertyOwner,
-        context: Context,
-    ) -> Result<Properties<B>, DecodeError> {
-        Ok(self.cursor.properties(owner, context)?.of(self.packet))
+    /// As [`of`](Self::of), for the last field of the packet.
+    pub(crate) fn last_of<B: Storage>(self, packet: B) -> Properties<B> {
+        if self.set.is_empty() {
+            return Properties::default();
+        }
+        Properties::new_unchecked(packet.tail(self.start as usize), self.set)
     }
 }
 
@@ -366,13 +374,16 @@ pub(crate) trait Put {
     }
 }
 
-/// A fixed header and the number that comes first in most bodies. Most packets are short, and then
-/// all of it is one write of a size that the compiler knows.
+/// A fixed header and the number that comes first in most bodies. Most packets are of less than
+/// 16 KiB, and then all of it is one write of a size that the compiler knows.
 #[inline(always)]
 pub(crate) fn put_header_and_u16(first: u8, remaining: u32, number: u16, out: &mut impl Put) {
     let [high, low] = number.to_be_bytes();
     if remaining <= 0x7f {
         return out.slice(&[first, remaining as u8, high, low]);
+    }
+    if remaining <= 0x3fff {
+        return out.slice(&[first, remaining as u8 | 0x80, (remaining >> 7) as u8, high, low]);
     }
     out.u8(first);
     out.varint(remaining);

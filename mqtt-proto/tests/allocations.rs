@@ -3,14 +3,12 @@
 #![cfg(feature = "bytes")]
 
 mod common;
-mod hex;
 
 use std::fmt::Write;
 
 use allocation_counter::{AllocationInfo, measure, opt_out};
 use bytes::{Bytes, BytesMut};
-use common::rows;
-use hex::unhex;
+use common::{rows, wire::unhex};
 use mqtt_proto::*;
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -328,7 +326,8 @@ fn a_declared_length_allocates_nothing() {
     }
 }
 
-/// What counts the owners of the copy is an allocation of its own.
+/// What counts the owners of the copy may be an allocation of its own, and a short topic name needs
+/// none.
 #[test]
 fn a_detached_message_takes_its_size_and_a_little_more() {
     let bytes = unhex("300a0001617061796c6f6164");
@@ -341,5 +340,5 @@ fn a_detached_message_takes_its_size_and_a_little_more() {
     let info = measure(|| detached = Some(publish.message.detach()));
     assert_eq!(detached.as_ref().map(Message::as_ref), Some(publish.message));
     assert!(info.count_total <= 2, "{info:?}");
-    assert!((size..=size + 32).contains(&info.bytes_total), "{info:?}");
+    assert!((size - 1..=size + 32).contains(&info.bytes_total), "{info:?}");
 }

@@ -2,10 +2,8 @@
 //! `--no-default-features`.
 
 mod common;
-mod hex;
 
-use common::rows;
-use hex::unhex;
+use common::{rows, wire::unhex};
 use mqtt_proto::{Decoder, ProtocolVersion, Role, Status};
 
 fn check(version: ProtocolVersion, bytes: &[u8]) -> usize {

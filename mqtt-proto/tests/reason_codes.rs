@@ -4,78 +4,18 @@
 
 mod common;
 
-use bytes::{Bytes, BytesMut};
-use common::rows;
+use bytes::BytesMut;
+use common::{
+    ROLES,
+    codes::{CARRIERS, CODES, encoded, is_listed, value, wire},
+    number, rows,
+};
 use mqtt_proto::*;
-
-const CODES: &str = include_str!("data/reason-codes-5.0.tsv");
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
-
-/// The packets that carry a code.
-const CARRIERS: [PacketType; 9] = [
-    PacketType::ConnAck,
-    PacketType::PubAck,
-    PacketType::PubRec,
-    PacketType::PubRel,
-    PacketType::PubComp,
-    PacketType::SubAck,
-    PacketType::UnsubAck,
-    PacketType::Disconnect,
-    PacketType::Auth,
-];
-
-fn is_listed(packet: PacketType, code: u8, sender: Role) -> bool {
-    // In DISCONNECT though its table lacks it: section 2.4 lists it.
-    let extra = packet == PacketType::Disconnect && code == 0x8c;
-    let sender = format!("{sender:?}").to_lowercase();
-    extra
-        || rows(CODES).any(|[name, listed, _, sent_by]| {
-            name == packet.name()
-                && number(listed) == code
-                && (sent_by == "both" || sent_by == sender)
-        })
-}
-
-/// The shortest packet of this type that spells its code out.
-fn wire(packet: PacketType, code: u8) -> Vec<u8> {
-    let flags = if packet == PacketType::PubRel { 2 } else { 0 };
-    let first = (packet as u8) << 4 | flags;
-    match packet {
-        PacketType::ConnAck => vec![first, 3, 0, code, 0],
-        PacketType::SubAck | PacketType::UnsubAck => vec![first, 4, 0, 1, 0, code],
-        PacketType::Disconnect => vec![first, 1, code],
-        PacketType::Auth => vec![first, 6, code, 4, 0x15, 0, 1, b'm'],
-        _ => vec![first, 3, 0, 1, code],
-    }
-}
-
-/// A value of this type with this code.
-fn value(packet: PacketType, reason: ReasonCode) -> Packet<Bytes> {
-    let id = PacketId::MIN;
-    let codes = [reason].into_iter().collect();
-    let properties = Properties::EMPTY;
-    match packet {
-        PacketType::ConnAck => {
-            Packet::ConnAck(ConnAck { session_present: false, reason, properties })
-        }
-        PacketType::PubAck => Packet::PubAck(Ack::new(id, reason)),
-        PacketType::PubRec => Packet::PubRec(Ack::new(id, reason)),
-        PacketType::PubRel => Packet::PubRel(Ack::new(id, reason)),
-        PacketType::PubComp => Packet::PubComp(Ack::new(id, reason)),
-        PacketType::SubAck => Packet::SubAck(SubAck { id, properties, codes }),
-        PacketType::UnsubAck => Packet::UnsubAck(UnsubAck { id, properties, codes }),
-        PacketType::Disconnect => Packet::Disconnect(Disconnect::new(reason)),
-        PacketType::Auth => {
-            let properties = Properties::new([Property::AuthenticationMethod("m")]).unwrap();
-            Packet::Auth(Auth { reason, properties })
-        }
-        _ => panic!("{packet:?} has no code"),
-    }
-}
 
 #[test]
 fn a_code_is_accepted_from_whom_the_table_says_and_refused_from_all_others() {
     assert_eq!(rows::<4>(CODES).count(), 95);
+    let mut cells = 0;
     for packet in CARRIERS {
         for code in 0..=255 {
             for sender in ROLES {
@@ -93,19 +33,52 @@ fn a_code_is_accepted_from_whom_the_table_says_and_refused_from_all_others() {
                 } else {
                     assert_eq!(decoded, Err(DecodeErrorKind::WrongSender(packet)), "{text}");
                 }
+                cells += 1;
             }
         }
     }
+    println!("{cells} cells of packet, code and sender, decoded");
+    assert_eq!(cells, 9 * 256 * 2);
 }
 
 #[test]
 fn a_code_is_encoded_if_either_side_may_send_it() {
+    let mut cells = 0;
     for packet in CARRIERS {
-        for code in (0..=255).map(ReasonCode::new) {
-            let legal = ROLES.iter().any(|&sender| is_listed(packet, code.get(), sender));
-            let expected = if legal { Ok(()) } else { Err(EncodeError::ReasonCode(code)) };
-            let encoded = value(packet, code).encode(ProtocolVersion::V5, &mut BytesMut::new());
-            assert_eq!(encoded, expected, "{packet:?} {code}");
+        for code in 0..=255 {
+            let legal = ROLES.iter().any(|&sender| is_listed(packet, code, sender));
+            let mut out = BytesMut::new();
+            let value = value(packet, ReasonCode::new(code));
+            let result = value.encode(ProtocolVersion::V5, &mut out);
+            if legal {
+                assert_eq!(result, Ok(()), "{packet:?} {code:#04x}");
+                assert_eq!(out, encoded(packet, code), "{packet:?} {code:#04x}");
+            } else {
+                let error = EncodeError::ReasonCode(ReasonCode::new(code));
+                assert_eq!(result, Err(error), "{packet:?} {code:#04x}");
+                assert!(out.is_empty(), "{packet:?} {code:#04x}");
+            }
+            cells += 1;
+        }
+    }
+    println!("{cells} cells of packet and code, encoded");
+    assert_eq!(cells, 9 * 256);
+}
+
+/// SUBACK and UNSUBACK have a list of codes, and each of them is looked at.
+#[test]
+fn a_code_is_legal_at_every_place_of_a_list_or_at_none() {
+    for packet in [PacketType::SubAck, PacketType::UnsubAck] {
+        for code in 0..=255 {
+            let legal = is_listed(packet, code, Role::Server);
+            for codes in [[0, code, 0], [0, 0, code]] {
+                let first = (packet as u8) << 4;
+                let bytes = [&[first, 6, 0, 1, 0][..], &codes].concat();
+                let decoded = Decoder::new(Role::Server, ProtocolVersion::V5).decode(&bytes);
+                let error = decoded.map(|_| ()).map_err(DecodeError::kind);
+                let expected = if legal { Ok(()) } else { Err(DecodeErrorKind::ReasonCode(code)) };
+                assert_eq!(error, expected, "{packet:?} {codes:?}");
+            }
         }
     }
 }
@@ -176,9 +149,4 @@ fn every_error_has_a_code_that_either_side_may_say_goodbye_with() {
             }
         }
     }
-}
-
-/// `0x8C`.
-fn number(text: &str) -> u8 {
-    u8::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
 }

@@ -2,11 +2,9 @@
 #![cfg(feature = "bytes")]
 
 mod common;
-mod hex;
 
 use bytes::BytesMut;
-use common::rows;
-use hex::unhex;
+use common::{rows, wire::unhex};
 use mqtt_proto::{DecodeError, Decoder, ProtocolVersion, Role};
 
 type Way = fn(&mut Decoder, &[u8]) -> Result<(), DecodeError>;

@@ -4,18 +4,14 @@
 
 mod common;
 mod describe;
-mod hex;
 
 use bytes::BytesMut;
-use common::rows;
+use common::{ROLES, rows, wire::unhex};
 use describe::describe;
-use hex::unhex;
 use mqtt_proto::{
     DecodeErrorKind, Decoder, Packet, PacketRef, PropertyId, ProtocolVersion, Role, Status,
 };
 use serde_json::{Value, json};
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 const WELLFORMED: &str = include_str!("data/wellformed.tsv");
 const MALFORMED: &str = include_str!("data/malformed.tsv");

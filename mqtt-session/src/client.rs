@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, Connect, Decoder, Delivery, MAX_PACKET_SIZE, Packet, PacketId, PacketRef, PacketType,
+    ConnAck, Connect, Decoder, MAX_PACKET_SIZE, Packet, PacketId, PacketRef, PacketType,
     Properties, ProtocolVersion, Publication, Publish, QoS, ReasonCode, Role, Status, SubAck,
     Subscribe, SubscribeFilters, UnsubAck, Unsubscribe, UnsubscribeFilters,
 };
@@ -547,14 +547,7 @@ impl Client {
         if publication.retain && !self.server.retain_available {
             return Err(PublishError::RetainNotSupported);
         }
-        let delivery = match publication.qos {
-            QoS::AtMostOnce => Delivery::AtMostOnce,
-            QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                Delivery::AtLeastOnce { id: PacketId::MIN, dup: false }
-            }
-        };
-        let Publication { retain, message, .. } = publication.as_ref();
-        let publish = Publish { delivery, retain, message };
+        let publish = publication.as_ref().into_publish(PacketId::MIN);
         match &self.connection {
             Some(connection) => connection.check_publish(&publish),
             None => {

@@ -6,9 +6,8 @@ use core::time::Duration;
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
     ConnAck, Connect, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message, Packet,
-    PacketId, PacketRef, PacketType, Properties, ProtocolVersion, Publication, Publish, QoS,
-    ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe, TopicName, UnsubAck,
-    Unsubscribe,
+    PacketId, PacketRef, PacketType, ProtocolVersion, Publication, Publish, QoS, ReasonCode,
+    ReasonCodes, Role, Status, Storage, SubAck, Subscribe, TopicName, UnsubAck, Unsubscribe,
 };
 
 use crate::{
@@ -254,8 +253,7 @@ impl Server {
         }
         self.state = State::Closed;
         let reason = reason.nearest_in(self.connection.version, PacketType::ConnAck);
-        let connack = ConnAck { session_present: false, reason, properties: Properties::EMPTY };
-        let connack = Packet::<Bytes>::ConnAck(connack);
+        let connack = Packet::<Bytes>::ConnAck(ConnAck::refused(reason));
         // [MQTT-3.1.2-24] Who takes no five bytes is told nothing.
         let _ = self.connection.send(now, &connack);
         CloseReason::Refused(reason)
@@ -333,7 +331,7 @@ impl Server {
         let version = self.connection.version;
         let codes = codes.into_iter().map(|code| code.nearest_in(version, PacketType::SubAck));
         let codes = ReasonCodes::from_iter(codes);
-        self.answer(now, &Packet::SubAck(SubAck { id, properties: Properties::EMPTY, codes }))
+        self.answer(now, &Packet::SubAck(SubAck::new(id, codes)))
     }
 
     /// Answers an UNSUBSCRIBE, with one code for each of its filters; 3.1.1 clients are not told.
@@ -350,7 +348,7 @@ impl Server {
             ProtocolVersion::V311 => ReasonCodes::default(),
             ProtocolVersion::V5 => ReasonCodes::from_iter(codes),
         };
-        self.answer(now, &Packet::UnsubAck(UnsubAck { id, properties: Properties::EMPTY, codes }))
+        self.answer(now, &Packet::UnsubAck(UnsubAck::new(id, codes)))
     }
 
     /// Ends the connection: 5.0 clients are told why.

@@ -7,7 +7,28 @@ use crate::{
     wire::{Context, Cursor, PropertyList, Put, put_header_and_u16},
 };
 
-/// One step of a QoS 1 or QoS 2 exchange.
+/// One step of a QoS 1 or QoS 2 exchange: PUBACK, PUBREC, PUBREL or PUBCOMP. Which of the four it is
+/// says the [`Packet`](crate::Packet) around it.
+///
+/// ```
+/// use mqtt_proto::{Ack, Packet, PacketId, Properties, Property, ReasonCode};
+///
+/// let id = PacketId::MIN;
+/// let puback: Packet<&[u8]> = Packet::PubAck(Ack::success(id));
+/// let pubrel: Packet<&[u8]> = Packet::PubRel(Ack::success(id));
+/// let pubcomp: Packet<&[u8]> = Packet::PubComp(Ack::new(id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND));
+/// assert_eq!(puback.to_string(), "PUBACK id=1");
+/// assert_eq!(pubrel.to_string(), "PUBREL id=1");
+/// assert_eq!(pubcomp.to_string(), "PUBCOMP id=1 reason=0x92 (Packet Identifier not found)");
+///
+/// let why = Properties::new([Property::ReasonString("come back tomorrow")])?;
+/// let pubrec = Packet::PubRec(Ack::new(id, ReasonCode::QUOTA_EXCEEDED).with_properties(why));
+/// assert_eq!(
+///     pubrec.to_string(),
+///     r#"PUBREC id=1 reason=0x97 (Quota exceeded) properties=[ReasonString="come back tomorrow"]"#
+/// );
+/// # Ok::<_, mqtt_proto::PropertyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ack<B: Storage> {
     /// The exchange.
@@ -29,6 +50,12 @@ impl<B: Storage> Ack<B> {
     #[must_use]
     pub fn new(id: PacketId, reason: ReasonCode) -> Self {
         Self { id, reason, properties: Properties::default() }
+    }
+
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { properties, ..self }
     }
 
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Ack<C> {
@@ -65,12 +92,7 @@ impl Layout {
         number: u8,
         context: Context,
     ) -> Result<Self, DecodeError> {
-        let packet = match number {
-            4 => PacketType::PubAck,
-            5 => PacketType::PubRec,
-            6 => PacketType::PubRel,
-            _ => PacketType::PubComp,
-        };
+        let packet = PacketType::new(number).unwrap_or(PacketType::PubAck);
         if context.version == ProtocolVersion::V311 {
             return Err(cursor.fault(DecodeErrorKind::TrailingBytes));
         }
@@ -98,6 +120,50 @@ impl Layout {
 
 /// An [`Ack`] and which of the four packets it is.
 pub(crate) struct TypedAck<'a, B: Storage>(pub(crate) PacketType, pub(crate) &'a Ack<B>);
+
+impl<B: Storage> TypedAck<'_, B> {
+    /// All of the packet, if it only names its exchange: legal in either version, and the same.
+    #[inline(always)]
+    fn bare(&self) -> Option<[u8; 4]> {
+        let Self(_, Ack { id, reason, properties }) = self;
+        if *reason != ReasonCode::SUCCESS || !properties.is_empty() {
+            return None;
+        }
+        let [high, low] = id.get().to_be_bytes();
+        Some([self.first_byte(), 2, high, low])
+    }
+
+    #[cfg(feature = "bytes")]
+    #[inline(always)]
+    pub(crate) fn encode(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut impl bytes::BufMut,
+    ) -> Result<(), EncodeError> {
+        match self.bare() {
+            Some(bytes) if dst.remaining_mut() >= bytes.len() => {
+                dst.put_slice(&bytes);
+                Ok(())
+            }
+            _ => Body::encode(self, version, dst),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn encode_to_slice(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        match (self.bare(), dst.first_chunk_mut()) {
+            (Some(bytes), Some(dst)) => {
+                *dst = bytes;
+                Ok(bytes.len())
+            }
+            _ => Body::encode_to_slice(self, version, dst),
+        }
+    }
+}
 
 impl<B: Storage> Body for TypedAck<'_, B> {
     #[inline]

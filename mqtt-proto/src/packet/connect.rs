@@ -6,12 +6,12 @@ use crate::{
     DecodeError, DecodeErrorKind, EncodeError, Message, PacketType, Properties, PropertyId,
     PropertyOwner, ProtocolVersion, Publication, QoS, Role, Storage, Str, StringError, TopicName,
     packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
-    text::{check, check_topic_name},
-    wire::{Context, Put, Reader},
+    text::check_topic_name,
+    wire::{Context, Cursor, PropertyList, Put, Span},
 };
 
 const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Connect);
-const NAME: &[u8] = b"MQTT";
+const NAME: &[u8; 4] = b"MQTT";
 
 const CLEAN_START: u8 = 0x02;
 const WILL: u8 = 0x04;
@@ -21,7 +21,34 @@ const USER_NAME: u8 = 0x80;
 
 /// The client's request for a session, first packet of every connection [MQTT-3.1.0-1].
 ///
-/// Its `Debug` form shows neither password nor authentication data.
+/// ```
+/// use mqtt_proto::{Connect, Packet, Properties, Property, ProtocolVersion, Publication, Str};
+///
+/// let connect = Packet::Connect(Connect::new(ProtocolVersion::V311, Str::borrowed("thermometer")?));
+/// assert_eq!(
+///     connect.to_string(),
+///     "CONNECT version=3.1.1 client_id=\"thermometer\" clean_start=true keep_alive=60"
+/// );
+///
+/// // All there is; owned, as it takes a publication.
+/// let offline = Publication::new("room/1/state".try_into()?, "offline").with_retain(true);
+/// let mut connect = Connect::new(ProtocolVersion::V5, "thermometer".try_into()?);
+/// connect.clean_start = false;
+/// connect.user_name = Some("alice".try_into()?);
+/// connect.password = Some("secret".into());
+/// connect.will = Some(offline);
+/// connect.properties = Properties::new([Property::SessionExpiryInterval(3600)])?;
+/// assert_eq!(
+///     Packet::Connect(connect).to_string(),
+///     "CONNECT version=5.0 client_id=\"thermometer\" clean_start=false keep_alive=60 \
+///      user_name=\"alice\" password=(hidden) \
+///      will=(topic=\"room/1/state\" qos=0 retain payload=\"offline\") \
+///      properties=[SessionExpiryInterval=3600]"
+/// );
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Neither its `Debug` form nor its `Display` form shows password or authentication data.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Connect<B: Storage> {
     /// What this connection speaks from here on.
@@ -58,43 +85,10 @@ impl<B: Storage> Connect<B> {
         }
     }
 
-    /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller
-    /// accepts.
-    pub(crate) fn decode(
-        reader: &mut Reader<'_, B>,
-        expected: Option<ProtocolVersion>,
-    ) -> Result<Self, DecodeError> {
-        let version = decode_version(reader, expected)?;
-        let context = Context { version, sender: Role::Client };
-        let at = reader.cursor;
-        let flags = reader.cursor.u8()?;
-        check_flags(flags, version).map_err(|kind| at.fault(kind))?;
-        let keep_alive = reader.cursor.u16()?;
-        let properties = reader.properties(OWNER, context)?;
-        // [section 3.1.2.11.10]
-        if properties.set().contains(PropertyId::AuthenticationData)
-            && !properties.set().contains(PropertyId::AuthenticationMethod)
-        {
-            return Err(reader.cursor.fault(DecodeErrorKind::NoAuthenticationMethod));
-        }
-        let client_id = decode_text(reader)?;
-        let will =
-            if flags & WILL != 0 { Some(decode_will(reader, flags, context)?) } else { None };
-        let user_name = if flags & USER_NAME != 0 { Some(decode_text(reader)?) } else { None };
-        let password = if flags & PASSWORD != 0 { Some(reader.field(|_| Ok(()))?) } else { None };
-        let clean_start = flags & CLEAN_START != 0;
-        // [MQTT-3.1.4-1]
-        reader.cursor.end()?;
-        Ok(Self {
-            version,
-            clean_start,
-            keep_alive,
-            client_id,
-            will,
-            user_name,
-            password,
-            properties,
-        })
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { properties, ..self }
     }
 
     fn flags(&self) -> u8 {
@@ -131,23 +125,91 @@ impl<B: Storage> Connect<B> {
     }
 }
 
+/// A CONNECT that was checked, by the places of its parts in the packet.
+pub(crate) struct Layout {
+    pub(crate) version: ProtocolVersion,
+    flags: u8,
+    keep_alive: u16,
+    properties: PropertyList,
+    client_id: Span,
+    /// Will Properties, Will Topic and Will Payload.
+    will: Option<(PropertyList, Span, Span)>,
+    user_name: Option<Span>,
+    password: Option<Span>,
+}
+
+impl Layout {
+    /// Reads a CONNECT of whatever version it says it has; `expected` is the only one the caller
+    /// accepts.
+    pub(crate) fn read(
+        mut cursor: Cursor<'_>,
+        expected: Option<ProtocolVersion>,
+    ) -> Result<Self, DecodeError> {
+        let version = read_version(&mut cursor, expected)?;
+        let context = Context { version, sender: Role::Client };
+        let at = cursor;
+        let flags = cursor.u8()?;
+        check_flags(flags, version).map_err(|kind| at.fault(kind))?;
+        let keep_alive = cursor.u16()?;
+        let properties = cursor.properties(OWNER, context)?;
+        // [section 3.1.2.11.10]
+        if properties.set().contains(PropertyId::AuthenticationData)
+            && !properties.set().contains(PropertyId::AuthenticationMethod)
+        {
+            return Err(cursor.fault(DecodeErrorKind::NoAuthenticationMethod));
+        }
+        let client_id = cursor.text()?;
+        let will = if flags & WILL != 0 { Some(read_will(&mut cursor, context)?) } else { None };
+        let user_name = if flags & USER_NAME != 0 { Some(cursor.text()?) } else { None };
+        let password = if flags & PASSWORD != 0 { Some(cursor.span(|_| Ok(()))?) } else { None };
+        // [MQTT-3.1.4-1]
+        cursor.end()?;
+        Ok(Self { version, flags, keep_alive, properties, client_id, will, user_name, password })
+    }
+
+    /// The parts, out of the packet they were found in.
+    #[inline(always)]
+    pub(crate) fn of<B: Storage>(&self, packet: B) -> Connect<B> {
+        Connect {
+            version: self.version,
+            clean_start: self.flags & CLEAN_START != 0,
+            keep_alive: self.keep_alive,
+            client_id: Str::new_unchecked(self.client_id.of(&packet)),
+            will: self.will.as_ref().map(|(properties, topic, payload)| Publication {
+                // That it is not 3 was checked with the flags.
+                qos: QoS::from_bits(self.flags >> 3 & 3).unwrap_or_default(),
+                retain: self.flags & WILL_RETAIN != 0,
+                message: Message {
+                    topic: TopicName::new_unchecked(packet.name(*topic)),
+                    payload: payload.of(&packet),
+                    properties: properties.of(&packet),
+                },
+            }),
+            user_name: self.user_name.map(|name| Str::new_unchecked(name.of(&packet))),
+            properties: self.properties.of(&packet),
+            password: self.password.map(|password| packet.tail(password.start)),
+        }
+    }
+}
+
 /// The protocol name and level. The level of an unsupported version reaches the caller, who owes
 /// the peer an answer [MQTT-3.1.2-2]; that of 3.1, whose name is `MQIsdp`, too.
-fn decode_version<B: Storage>(
-    reader: &mut Reader<'_, B>,
+#[inline]
+fn read_version(
+    cursor: &mut Cursor<'_>,
     expected: Option<ProtocolVersion>,
 ) -> Result<ProtocolVersion, DecodeError> {
-    let start = reader.cursor;
-    let name = reader.cursor.binary()?;
-    if name != NAME && name != b"MQIsdp" {
+    let start = *cursor;
+    let name = cursor.binary()?;
+    // Written so that the length is compared first, and then four bytes at once.
+    let ours = <[u8; 4]>::try_from(name).is_ok_and(|name| name == *NAME);
+    if !ours && name != b"MQIsdp" {
         return Err(start.fault(DecodeErrorKind::ProtocolName));
     }
-    let at = reader.cursor;
-    let level = reader.cursor.u8()?;
+    let at = *cursor;
+    let level = cursor.u8()?;
     match ProtocolVersion::from_level(level) {
-        Some(version) if name == NAME && expected.is_none_or(|expected| expected == version) => {
-            Ok(version)
-        }
+        Some(version) if ours && expected.is_none_or(|expected| expected == version) => Ok(version),
         _ => Err(at.fault(DecodeErrorKind::UnsupportedProtocolLevel(level))),
     }
 }
@@ -170,29 +232,19 @@ const fn check_flags(flags: u8, version: ProtocolVersion) -> Result<(), DecodeEr
     Ok(())
 }
 
-fn decode_text<B: Storage>(reader: &mut Reader<'_, B>) -> Result<Str<B>, DecodeError> {
-    reader.field(|text| check(text).map_err(StringError::in_string)).map(Str::new_unchecked)
-}
-
-fn decode_will<B: Storage>(
-    reader: &mut Reader<'_, B>,
-    flags: u8,
+/// Will Properties, Will Topic and Will Payload [MQTT-3.1.2-9].
+#[inline]
+fn read_will(
+    cursor: &mut Cursor<'_>,
     context: Context,
-) -> Result<Publication<B>, DecodeError> {
-    let properties = reader.properties(PropertyOwner::Will, context)?;
-    let topic = reader
-        .field(|name| match name {
-            [] => Err(DecodeErrorKind::TopicNameEmpty),
-            name => check_topic_name(name).map_err(StringError::in_topic_name),
-        })
-        .map(TopicName::new_unchecked)?;
-    let payload = reader.field(|_| Ok(()))?;
-    Ok(Publication {
-        // That it is not 3 was checked with the flags.
-        qos: QoS::from_bits(flags >> 3 & 3).unwrap_or_default(),
-        retain: flags & WILL_RETAIN != 0,
-        message: Message { topic, payload, properties },
-    })
+) -> Result<(PropertyList, Span, Span), DecodeError> {
+    let properties = cursor.properties(PropertyOwner::Will, context)?;
+    let topic = cursor.span(|name| match name {
+        [] => Err(DecodeErrorKind::TopicNameEmpty),
+        name => check_topic_name(name).map_err(StringError::in_topic_name),
+    })?;
+    let payload = cursor.span(|_| Ok(()))?;
+    Ok((properties, topic, payload))
 }
 
 impl<B: Storage> Body for Connect<B> {

@@ -3,12 +3,27 @@
 
 use crate::{
     DecodeError, DecodeErrorKind, EncodeError, PacketType, Properties, PropertyId, PropertyOwner,
-    ProtocolVersion, ReasonCode, Role, Storage,
+    PropertySet, ProtocolVersion, ReasonCode, Role, Storage,
     packet::{Body, check_v311_properties, fits, put_fixed_header, put_properties},
-    wire::{Context, Put, Reader},
+    wire::{Context, Cursor, PropertyList, Put},
 };
 
 /// The last packet of a connection, from either side in 5.0 and from the client in 3.1.1.
+///
+/// ```
+/// use mqtt_proto::{Disconnect, Packet, Properties, Property, ReasonCode};
+///
+/// let goodbye: Packet<&[u8]> = Packet::Disconnect(Disconnect::new(ReasonCode::NORMAL_DISCONNECTION));
+/// assert_eq!(goodbye.to_string(), "DISCONNECT reason=0x00 (Normal disconnection)");
+///
+/// let to = Properties::new([Property::ServerReference("other.example")])?;
+/// let moved = Packet::Disconnect(Disconnect::new(ReasonCode::SERVER_MOVED).with_properties(to));
+/// assert_eq!(
+///     moved.to_string(),
+///     r#"DISCONNECT reason=0x9d (Server moved) properties=[ServerReference="other.example"]"#
+/// );
+/// # Ok::<_, mqtt_proto::PropertyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Disconnect<B: Storage> {
     /// Why; always Normal disconnection in 3.1.1.
@@ -18,6 +33,22 @@ pub struct Disconnect<B: Storage> {
 }
 
 /// A step of an enhanced authentication, 5.0 only (section 4.12).
+///
+/// ```
+/// use mqtt_proto::{Auth, Packet, Properties, Property, ReasonCode};
+///
+/// let step = Properties::new([
+///     Property::AuthenticationMethod("SCRAM-SHA-256"),
+///     Property::AuthenticationData(b"n,,n=alice,r=nonce"),
+/// ])?;
+/// let auth = Packet::Auth(Auth::new(ReasonCode::CONTINUE_AUTHENTICATION, step));
+/// assert_eq!(
+///     auth.to_string(),
+///     "AUTH reason=0x18 (Continue authentication) \
+///      properties=[AuthenticationMethod=\"SCRAM-SHA-256\", AuthenticationData=(hidden)]"
+/// );
+/// # Ok::<_, mqtt_proto::PropertyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Auth<B: Storage> {
     /// Success, Continue authentication or Re-authenticate.
@@ -33,11 +64,16 @@ impl<B: Storage> Disconnect<B> {
         Self { reason, properties: Properties::default() }
     }
 
-    pub(crate) fn decode(
-        reader: &mut Reader<'_, B>,
-        context: Context,
-    ) -> Result<Self, DecodeError> {
-        let (reason, properties) = decode(PacketType::Disconnect, reader, context)?;
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { properties, ..self }
+    }
+
+    pub(crate) fn decode(packet: B, start: usize, context: Context) -> Result<Self, DecodeError> {
+        let cursor = Cursor::after(packet.as_ref(), start);
+        let (reason, properties) = decode(PacketType::Disconnect, cursor, context)?;
+        let properties = properties.last_of(packet);
         Ok(Self { reason, properties })
     }
 
@@ -47,14 +83,21 @@ impl<B: Storage> Disconnect<B> {
 }
 
 impl<B: Storage> Auth<B> {
-    pub(crate) fn decode(
-        reader: &mut Reader<'_, B>,
-        context: Context,
-    ) -> Result<Self, DecodeError> {
-        let (reason, properties) = decode(PacketType::Auth, reader, context)?;
-        if lacks_method(reason, &properties) {
-            return Err(reader.cursor.fault(DecodeErrorKind::NoAuthenticationMethod));
+    /// With this code and these properties, which must have an Authentication Method in all but a
+    /// server's bare success.
+    #[must_use]
+    pub const fn new(reason: ReasonCode, properties: Properties<B>) -> Self {
+        Self { reason, properties }
+    }
+
+    pub(crate) fn decode(packet: B, start: usize, context: Context) -> Result<Self, DecodeError> {
+        let cursor = Cursor::after(packet.as_ref(), start);
+        let (reason, properties) = decode(PacketType::Auth, cursor, context)?;
+        if lacks_method(reason, properties.set()) {
+            let end = Cursor::after(packet.as_ref(), packet.as_ref().len());
+            return Err(end.fault(DecodeErrorKind::NoAuthenticationMethod));
         }
+        let properties = properties.last_of(packet);
         Ok(Self { reason, properties })
     }
 
@@ -64,32 +107,35 @@ impl<B: Storage> Auth<B> {
 }
 
 /// A success without any property may be sent in two bytes, so the same in four is legal as well.
-fn lacks_method<B: Storage>(reason: ReasonCode, properties: &Properties<B>) -> bool {
+fn lacks_method(reason: ReasonCode, properties: PropertySet) -> bool {
     let bare_success = reason == ReasonCode::SUCCESS && properties.is_empty();
-    !bare_success && !properties.set().contains(PropertyId::AuthenticationMethod)
+    !bare_success && !properties.contains(PropertyId::AuthenticationMethod)
 }
 
-fn decode<B: Storage>(
+fn decode(
     packet: PacketType,
-    reader: &mut Reader<'_, B>,
+    mut cursor: Cursor<'_>,
     context: Context,
-) -> Result<(ReasonCode, Properties<B>), DecodeError> {
+) -> Result<(ReasonCode, PropertyList), DecodeError> {
     if context.version == ProtocolVersion::V311 {
-        return Ok((ReasonCode::SUCCESS, Properties::default()));
+        cursor.end()?;
+        return Ok((ReasonCode::SUCCESS, PropertyList::EMPTY));
     }
-    if reader.cursor.is_empty() {
+    if cursor.is_empty() {
         // Success goes without saying, but a client may not say it in AUTH at all [MQTT-3.15.2-1].
         return if ReasonCode::SUCCESS.is_legal_in(packet, context.sender) {
-            Ok((ReasonCode::SUCCESS, Properties::default()))
+            Ok((ReasonCode::SUCCESS, PropertyList::EMPTY))
         } else {
-            Err(reader.cursor.fault(DecodeErrorKind::ReasonCode(ReasonCode::SUCCESS.get())))
+            Err(cursor.fault(DecodeErrorKind::ReasonCode(ReasonCode::SUCCESS.get())))
         };
     }
-    let reason = reader.cursor.reason(packet, context)?;
-    if reader.cursor.is_empty() {
-        return Ok((reason, Properties::default()));
+    let reason = cursor.reason(packet, context)?;
+    if cursor.is_empty() {
+        return Ok((reason, PropertyList::EMPTY));
     }
-    Ok((reason, reader.properties(PropertyOwner::Packet(packet), context)?))
+    let properties = cursor.properties(PropertyOwner::Packet(packet), context)?;
+    cursor.end()?;
+    Ok((reason, properties))
 }
 
 fn body_len<B: Storage>(
@@ -149,7 +195,7 @@ impl<B: Storage> Body for Auth<B> {
         if version == ProtocolVersion::V311 {
             return Err(EncodeError::NotInV311("AUTH"));
         }
-        if lacks_method(self.reason, &self.properties) {
+        if lacks_method(self.reason, self.properties.set()) {
             return Err(EncodeError::NoAuthenticationMethod);
         }
         body_len(PacketType::Auth, self.reason, &self.properties)

@@ -1,11 +1,12 @@
 //! PUBLISH, section 3.3.
 
 use crate::{
-    DecodeError, DecodeErrorKind, EncodeError, Message, PacketId, PacketType, PropertyId,
-    PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
+    DecodeError, DecodeErrorKind, EncodeError, Message, PacketId, PacketType, Properties,
+    PropertyId, PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
+    name::Name,
     packet::{Body, check_v311_properties, fits, put_properties},
     text::check_topic_name,
-    wire::{Context, Cursor, PropertyList, Put, put_header_and_u16},
+    wire::{Context, Cursor, PropertyList, Put, Span, put_header_and_u16},
 };
 
 const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Publish);
@@ -32,6 +33,17 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// The first delivery at this QoS: with DUP not set. QoS 0 has no packet identifier, and `id` is
+    /// not used then.
+    #[must_use]
+    pub const fn first(qos: QoS, id: PacketId) -> Self {
+        match qos {
+            QoS::AtMostOnce => Self::AtMostOnce,
+            QoS::AtLeastOnce => Self::AtLeastOnce { id, dup: false },
+            QoS::ExactlyOnce => Self::ExactlyOnce { id, dup: false },
+        }
+    }
+
     /// 0, 1 or 2.
     #[must_use]
     #[inline]
@@ -64,6 +76,24 @@ impl Delivery {
 }
 
 /// A message on its way over one connection.
+///
+/// ```
+/// use mqtt_proto::{Delivery, Packet, PacketId, Publication, Publish, QoS, TopicName};
+///
+/// let publish = Publish::new(TopicName::borrowed("room/1")?, b"21.5");
+/// let line = Packet::Publish(publish).to_string();
+/// assert_eq!(line, r#"PUBLISH topic="room/1" qos=0 payload="21.5""#);
+///
+/// let publish = publish.with_delivery(Delivery::first(QoS::AtLeastOnce, PacketId::MIN));
+/// let line = Packet::Publish(publish.with_retain(true)).to_string();
+/// assert_eq!(line, r#"PUBLISH topic="room/1" qos=1 id=1 retain payload="21.5""#);
+///
+/// // What an application handed in, a will or a retained message:
+/// let publication = Publication::new(TopicName::try_from("room/1")?, "21.5").with_qos(QoS::ExactlyOnce);
+/// let publish = publication.into_publish(PacketId::MIN);
+/// assert_eq!(publish.to_string(), r#"PUBLISH topic="room/1" qos=2 id=1 payload="21.5""#);
+/// # Ok::<_, mqtt_proto::StringError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Publish<B: Storage> {
     /// How it is acknowledged.
@@ -75,12 +105,23 @@ pub struct Publish<B: Storage> {
     pub message: Message<B>,
 }
 
+/// That there is a topic alias to stand for an empty topic name.
+#[cold]
+#[inline(never)]
+fn check_alias(properties: PropertyList, start: Cursor<'_>) -> Result<(), DecodeError> {
+    if properties.set().contains(PropertyId::TopicAlias) {
+        Ok(())
+    } else {
+        Err(start.fault(DecodeErrorKind::TopicNameEmpty))
+    }
+}
+
 /// A PUBLISH that was checked, by the places of its parts in the packet. It is the same for every
 /// storage, and nothing is taken out of a buffer before all of it is known to be good.
 pub(crate) struct Layout {
     delivery: Delivery,
     retain: bool,
-    topic: (usize, usize),
+    topic: Span,
     properties: PropertyList,
     payload: usize,
 }
@@ -94,8 +135,7 @@ impl Layout {
     ) -> Result<Self, DecodeError> {
         let start = cursor;
         let topic =
-            cursor.checked(|name| check_topic_name(name).map_err(StringError::in_topic_name))?;
-        let topic = (cursor.position() - topic.len(), cursor.position());
+            cursor.span(|name| check_topic_name(name).map_err(StringError::in_topic_name))?;
         let dup = first & 8 != 0;
         let delivery = match first >> 1 & 3 {
             0 => Delivery::AtMostOnce,
@@ -103,17 +143,31 @@ impl Layout {
             _ => Delivery::ExactlyOnce { id: cursor.packet_id()?, dup },
         };
         let properties = cursor.properties(OWNER, context)?;
-        if topic.0 == topic.1 && !properties.set().contains(PropertyId::TopicAlias) {
-            return Err(start.fault(DecodeErrorKind::TopicNameEmpty));
+        if topic.len() == 0 {
+            check_alias(properties, start)?;
         }
         let retain = first & 1 != 0;
         Ok(Self { delivery, retain, topic, properties, payload: cursor.position() })
     }
 
+    /// The place of the topic name.
+    #[cfg(feature = "bytes")]
+    #[inline(always)]
+    pub(crate) const fn topic(&self) -> Span {
+        self.topic
+    }
+
     /// The parts, out of the packet they were found in.
     #[inline(always)]
     pub(crate) fn of<B: Storage>(self, packet: B) -> Publish<B> {
-        let topic = TopicName::new_unchecked(packet.slice(self.topic.0, self.topic.1));
+        let topic = packet.name(self.topic);
+        self.with_topic(topic, packet)
+    }
+
+    /// As [`of`](Self::of), but for the topic name.
+    #[inline(always)]
+    pub(crate) fn with_topic<B: Storage>(self, topic: Name<B>, packet: B) -> Publish<B> {
+        let topic = TopicName::new_unchecked(topic);
         let properties = self.properties.of(&packet);
         let payload = packet.tail(self.payload);
         let message = Message { topic, payload, properties };
@@ -122,6 +176,34 @@ impl Layout {
 }
 
 impl<B: Storage> Publish<B> {
+    /// At QoS 0, not retained and without properties.
+    #[must_use]
+    pub fn new(topic: TopicName<B>, payload: B) -> Self {
+        Self {
+            delivery: Delivery::AtMostOnce,
+            retain: false,
+            message: Message::new(topic, payload),
+        }
+    }
+
+    /// Delivered like this.
+    #[must_use]
+    pub fn with_delivery(self, delivery: Delivery) -> Self {
+        Self { delivery, ..self }
+    }
+
+    /// With this RETAIN flag.
+    #[must_use]
+    pub fn with_retain(self, retain: bool) -> Self {
+        Self { retain, ..self }
+    }
+
+    /// With these properties; 5.0 only.
+    #[must_use]
+    pub fn with_properties(self, properties: Properties<B>) -> Self {
+        Self { message: Message { properties, ..self.message }, ..self }
+    }
+
     /// The same packet, borrowed.
     #[must_use]
     #[inline]

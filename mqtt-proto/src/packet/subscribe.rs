@@ -5,10 +5,40 @@ use crate::{
     DecodeError, EncodeError, PacketId, PacketType, Properties, PropertyOwner, ProtocolVersion,
     ReasonCodes, Storage, SubscribeFilters, UnsubscribeFilters,
     packet::{Body, check_v311_properties, fits, put_properties},
-    wire::{Context, Put, Reader, put_header_and_u16},
+    wire::{Context, Cursor, Put, put_header_and_u16},
 };
 
 /// A client's request for messages.
+///
+/// ```
+/// use mqtt_proto::{Packet, PacketId, QoS, Subscribe, SubscribeFilters, TopicFilter};
+///
+/// let filters = SubscribeFilters::new([
+///     (TopicFilter::borrowed("room/+")?, QoS::AtLeastOnce),
+///     (TopicFilter::borrowed("$share/workers/jobs/#")?, QoS::ExactlyOnce),
+/// ])?;
+/// let subscribe = Packet::Subscribe(Subscribe::new(PacketId::MIN, filters));
+/// assert_eq!(
+///     subscribe.to_string(),
+///     r#"SUBSCRIBE id=1 filters=["room/+" qos=1, "$share/workers/jobs/#" qos=2]"#
+/// );
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// With the options of 5.0 (section 3.8.3.1) and a Subscription Identifier:
+///
+/// ```
+/// # use mqtt_proto::*;
+/// let options = SubscriptionOptions { no_local: true, ..QoS::AtLeastOnce.into() };
+/// let filters = SubscribeFilters::new([(TopicFilter::borrowed("chat/#")?, options)])?;
+/// let subscribe = Subscribe::new(PacketId::MIN, filters)
+///     .with_properties(Properties::new([Property::SubscriptionIdentifier(7)])?);
+/// # assert!(Packet::Subscribe(subscribe).encoded_len(ProtocolVersion::V5).is_ok());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Without an allocator the list lives in a buffer of yours, see
+/// [`SubscribeFilters::in_buffer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subscribe<B: Storage> {
     /// Names the request until its SUBACK.
@@ -20,6 +50,17 @@ pub struct Subscribe<B: Storage> {
 }
 
 /// The server's answer to SUBSCRIBE.
+///
+/// ```
+/// use mqtt_proto::{Packet, PacketId, QoS, ReasonCode, ReasonCodes, SubAck};
+///
+/// let codes = [ReasonCode::granted(QoS::AtLeastOnce), ReasonCode::NOT_AUTHORIZED];
+/// let suback = Packet::SubAck(SubAck::new(PacketId::MIN, ReasonCodes::from_iter(codes)));
+/// assert_eq!(suback.to_string(), "SUBACK id=1 codes=[0x01 (Granted QoS 1), 0x87 (Not authorized)]");
+/// ```
+///
+/// 3.1.1 knows one failure, 0x80; [`ReasonCode::nearest_in`](crate::ReasonCode::nearest_in) turns
+/// any other into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubAck<B: Storage> {
     /// Of the SUBSCRIBE [MQTT-3.8.4-2].
@@ -31,6 +72,15 @@ pub struct SubAck<B: Storage> {
 }
 
 /// A client's request to get no more of them.
+///
+/// ```
+/// use mqtt_proto::{Packet, PacketId, TopicFilter, Unsubscribe, UnsubscribeFilters};
+///
+/// let filters = UnsubscribeFilters::new([TopicFilter::borrowed("room/+")?])?;
+/// let unsubscribe = Packet::Unsubscribe(Unsubscribe::new(PacketId::MIN, filters));
+/// assert_eq!(unsubscribe.to_string(), r#"UNSUBSCRIBE id=1 filters=["room/+"]"#);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Unsubscribe<B: Storage> {
     /// Names the request until its UNSUBACK.
@@ -42,6 +92,18 @@ pub struct Unsubscribe<B: Storage> {
 }
 
 /// The server's answer to UNSUBSCRIBE.
+///
+/// ```
+/// use mqtt_proto::{Packet, PacketId, ReasonCode, ReasonCodes, UnsubAck};
+///
+/// let codes = ReasonCodes::from_iter([ReasonCode::SUCCESS]);
+/// let unsuback = Packet::UnsubAck(UnsubAck::new(PacketId::MIN, codes));
+/// assert_eq!(unsuback.to_string(), "UNSUBACK id=1 codes=[0x00 (Success)]");
+///
+/// // In 3.1.1 it has no codes.
+/// let unsuback = Packet::UnsubAck(UnsubAck::<&[u8]>::new(PacketId::MIN, ReasonCodes::default()));
+/// assert_eq!(unsuback.to_string(), "UNSUBACK id=1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UnsubAck<B: Storage> {
     /// Of the UNSUBSCRIBE [MQTT-3.10.4-4].
@@ -52,19 +114,50 @@ pub struct UnsubAck<B: Storage> {
     pub codes: ReasonCodes<B>,
 }
 
+macro_rules! constructors {
+    ($($name:ident $list:ident $type:ident;)*) => {$(
+        impl<B: Storage> $name<B> {
+            /// With this list and no properties.
+            #[must_use]
+            pub fn new(id: PacketId, $list: $type<B>) -> Self {
+                Self { id, properties: Properties::default(), $list }
+            }
+
+            /// With these properties; 5.0 only.
+            #[must_use]
+            pub fn with_properties(self, properties: Properties<B>) -> Self {
+                Self { properties, ..self }
+            }
+        }
+    )*};
+}
+
+constructors! {
+    Subscribe filters SubscribeFilters;
+    SubAck codes ReasonCodes;
+    Unsubscribe filters UnsubscribeFilters;
+    UnsubAck codes ReasonCodes;
+}
+
 macro_rules! id_properties_list {
-    ($($name:ident $first:literal $list:ident
-        decode($reader:ident, $context:ident) $decode:expr,
+    ($($name:ident $first:literal $list:ident $list_type:ident
+        decode($cursor:ident, $context:ident) $decode:expr,
         check($self:ident, $version:ident) $check:expr;)*) => {$(
         impl<B: Storage> $name<B> {
             pub(crate) fn decode(
-                $reader: &mut Reader<'_, B>,
+                packet: B,
+                start: usize,
                 $context: Context,
             ) -> Result<Self, DecodeError> {
-                let id = $reader.cursor.packet_id()?;
+                let mut cursor = Cursor::after(packet.as_ref(), start);
+                let id = cursor.packet_id()?;
                 let owner = PropertyOwner::Packet(PacketType::$name);
-                let properties = $reader.properties(owner, $context)?;
-                Ok(Self { id, properties, $list: $decode })
+                let properties = cursor.properties(owner, $context)?;
+                let $cursor = cursor;
+                $decode?;
+                let list = cursor.position();
+                let properties = properties.of(&packet);
+                Ok(Self { id, properties, $list: $list_type::new_unchecked(packet.tail(list)) })
             }
 
             pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> $name<C> {
@@ -107,19 +200,21 @@ macro_rules! id_properties_list {
 }
 
 id_properties_list! {
-    Subscribe 0x82 filters
-        decode(reader, context) SubscribeFilters::decode(reader, context)?,
+    Subscribe 0x82 filters SubscribeFilters
+        decode(cursor, context) SubscribeFilters::<B>::check_wire(cursor, context),
         check(self, version) self.filters.check(version);
-    SubAck 0x90 codes
-        decode(reader, context) ReasonCodes::decode(reader, PacketType::SubAck, context)?,
+    SubAck 0x90 codes ReasonCodes
+        decode(cursor, context) ReasonCodes::<B>::check_wire(cursor, PacketType::SubAck, context),
         check(self, version) self.codes.check(PacketType::SubAck, version);
-    Unsubscribe 0xa2 filters
-        decode(reader, context) UnsubscribeFilters::decode(reader, context)?,
+    Unsubscribe 0xa2 filters UnsubscribeFilters
+        decode(cursor, context) UnsubscribeFilters::<B>::check_wire(cursor, context),
         check(self, version) self.filters.check(version);
-    UnsubAck 0xb0 codes
-        decode(reader, context) match context.version {
-            ProtocolVersion::V311 => ReasonCodes::default(),
-            ProtocolVersion::V5 => ReasonCodes::decode(reader, PacketType::UnsubAck, context)?,
+    UnsubAck 0xb0 codes ReasonCodes
+        decode(cursor, context) match context.version {
+            ProtocolVersion::V311 => cursor.end(),
+            ProtocolVersion::V5 => {
+                ReasonCodes::<B>::check_wire(cursor, PacketType::UnsubAck, context)
+            }
         },
         check(self, version) match version {
             ProtocolVersion::V5 => self.codes.check(PacketType::UnsubAck, version),

@@ -1,8 +1,9 @@
 //! Property lists written by a caller.
 
+#[cfg(feature = "bytes")]
 use alloc::vec::Vec;
-
-use bytes::Bytes;
+#[cfg(feature = "bytes")]
+use core::fmt;
 
 use super::{
     Properties, Property, PropertyId, PropertySet, note,
@@ -10,16 +11,45 @@ use super::{
 };
 use crate::{
     StringError, TopicName, text,
-    wire::{self, BufWriter, Put},
+    wire::{self, Put, SliceWriter},
 };
 
+impl<'a> Properties<&'a [u8]> {
+    /// A list of these properties, in this order, in the caller's buffer; for those without an
+    /// allocator. Which packet it is for is checked when that packet is encoded.
+    ///
+    /// # Errors
+    /// [`PropertyError`], [`BufferTooSmall`](PropertyError::BufferTooSmall) among them.
+    pub fn in_buffer<'p>(
+        buffer: &'a mut [u8],
+        properties: impl IntoIterator<Item = Property<'p>>,
+    ) -> Result<Self, PropertyError> {
+        let (mut set, mut end) = (PropertySet::EMPTY, 0);
+        for property in properties {
+            let id = property.id();
+            let value = property.value();
+            set = note(set, id).ok_or(PropertyError::Twice(id))?;
+            let start = end;
+            end += check(id, value)?;
+            if end > wire::MAX_VARINT as usize {
+                return Err(PropertyError::TooLong(id));
+            }
+            let room = buffer.get_mut(start..end).ok_or(PropertyError::BufferTooSmall)?;
+            write(id, value, &mut SliceWriter::new(room));
+        }
+        Ok(Self::new_unchecked(&buffer[..end], set))
+    }
+}
+
 /// Writes a property list. Which packet it is for is checked when that packet is encoded.
-#[derive(Clone, Debug, Default)]
+#[cfg(feature = "bytes")]
+#[derive(Clone, Default)]
 pub struct PropertiesBuilder {
     block: Vec<u8>,
     set: PropertySet,
 }
 
+#[cfg(feature = "bytes")]
 impl PropertiesBuilder {
     /// An empty list; allocates with the first property.
     #[must_use]
@@ -40,15 +70,22 @@ impl PropertiesBuilder {
             return Err(PropertyError::TooLong(id));
         }
         self.block.reserve(len);
-        write(id, value, &mut self.block);
+        write(id, value, &mut wire::BufWriter(&mut self.block));
         self.set = set;
         Ok(self)
     }
 
     /// The list.
     #[must_use]
-    pub fn build(self) -> Properties<Bytes> {
+    pub fn build(self) -> Properties<bytes::Bytes> {
         Properties { block: self.block.into(), set: self.set }
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl fmt::Debug for PropertiesBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Properties { block: self.block.as_slice(), set: self.set }.fmt(f)
     }
 }
 
@@ -71,7 +108,10 @@ fn check(id: PropertyId, value: Value<'_>) -> Result<usize, PropertyError> {
         (Kind::NonZeroVarInt, Value::Number(number)) if number > wire::MAX_VARINT => {
             return Err(PropertyError::Value(id));
         }
-        (_, Value::Number(_)) => value.check(id).map_err(|_| PropertyError::Value(id))?,
+        (kind, Value::Number(number)) if !kind.admits(number) => {
+            return Err(PropertyError::Value(id));
+        }
+        (_, Value::Number(_)) => {}
     }
     Ok(1 + match (id.kind(), value) {
         (_, Value::Binary(bytes)) => 2 + bytes.len(),
@@ -84,8 +124,7 @@ fn check(id: PropertyId, value: Value<'_>) -> Result<usize, PropertyError> {
 }
 
 /// Writes a value that was checked.
-fn write(id: PropertyId, value: Value<'_>, out: &mut Vec<u8>) {
-    let mut out = BufWriter(out);
+fn write(id: PropertyId, value: Value<'_>, out: &mut impl Put) {
     out.u8(id as u8);
     match (id.kind(), value) {
         (_, Value::Binary(bytes)) => out.binary(bytes),
@@ -116,4 +155,7 @@ pub enum PropertyError {
     /// More than 65,535 bytes in one property, or 268,435,455 in the list.
     #[error("property {0:?} is too long")]
     TooLong(PropertyId),
+    /// The slice given is shorter than the list.
+    #[error("the buffer is too small for the property list")]
+    BufferTooSmall,
 }

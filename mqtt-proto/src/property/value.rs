@@ -120,46 +120,72 @@ impl<'a> Value<'a> {
             Kind::Pair => Self::Pair(cursor.binary()?, cursor.binary()?),
         })
     }
+}
 
-    /// That the value is in the range of its property.
-    #[inline]
-    pub(super) fn check(self, id: PropertyId) -> Result<(), DecodeErrorKind> {
-        match (id.kind(), self) {
-            (Kind::Flag, Self::Number(number)) if number > 1 => {
-                Err(DecodeErrorKind::PropertyValue(id))
-            }
-            (
-                Kind::NonZeroTwoByte | Kind::NonZeroFourByte | Kind::NonZeroVarInt,
-                Self::Number(0),
-            ) => Err(DecodeErrorKind::PropertyValue(id)),
-            (Kind::Text, Self::Binary(bytes)) => text::check(bytes).map_err(StringError::in_string),
-            // A topic name has at least one character [MQTT-4.7.3-1] and no wildcard
-            // [MQTT-3.3.2-14].
-            (Kind::Topic, Self::Binary([])) => Err(DecodeErrorKind::PropertyValue(id)),
-            (Kind::Topic, Self::Binary(bytes)) => {
-                text::check_topic_name(bytes).map_err(StringError::in_topic_name)
-            }
-            (Kind::Pair, Self::Pair(name, value)) => {
-                text::check(name).and_then(|()| text::check(value)).map_err(StringError::in_string)
-            }
-            _ => Ok(()),
+impl Kind {
+    /// Whether this number is a legal value.
+    #[inline(always)]
+    pub(super) const fn admits(self, number: u32) -> bool {
+        match self {
+            Self::Flag => number <= 1,
+            Self::NonZeroTwoByte | Self::NonZeroFourByte | Self::NonZeroVarInt => number != 0,
+            _ => true,
         }
     }
 }
 
 /// Reads what follows the identifier of this number, and checks it.
 #[inline(always)]
-pub(super) fn check_next(number: u8, list: &mut Cursor<'_>) -> Result<(), DecodeErrorKind> {
-    let Some(id) = PropertyId::new(number) else {
-        return Err(DecodeErrorKind::PropertyUnknown(number));
-    };
-    match Value::read(id.kind(), list) {
-        Ok(value) => value.check(id),
-        Err(error) if error.kind() == DecodeErrorKind::UnexpectedEnd => {
-            Err(DecodeErrorKind::PropertyLength)
+pub(super) fn check_next(
+    number: u8,
+    kind: Kind,
+    list: &mut Cursor<'_>,
+) -> Result<(), DecodeErrorKind> {
+    match kind {
+        Kind::Text => return check_text(list.binary()),
+        Kind::Pair => {
+            check_text(list.binary())?;
+            return check_text(list.binary());
         }
-        Err(error) => Err(error.kind()),
+        Kind::Binary => return list.binary().map(|_| ()).map_err(kind_of),
+        // A topic name has at least one character [MQTT-4.7.3-1] and no wildcard [MQTT-3.3.2-14].
+        Kind::Topic => match list.binary().map_err(kind_of)? {
+            [] => {}
+            name => return text::check_topic_name(name).map_err(StringError::in_topic_name),
+        },
+        Kind::Flag if kind.admits(list.u8().map_err(kind_of)?.into()) => return Ok(()),
+        Kind::TwoByte | Kind::NonZeroTwoByte
+            if kind.admits(list.u16().map_err(kind_of)?.into()) =>
+        {
+            return Ok(());
+        }
+        Kind::FourByte | Kind::NonZeroFourByte if kind.admits(list.u32().map_err(kind_of)?) => {
+            return Ok(());
+        }
+        Kind::NonZeroVarInt if kind.admits(list.varint().map_err(kind_of)?) => return Ok(()),
+        _ => {}
     }
+    Err(illegal(number))
+}
+
+#[inline(always)]
+fn check_text(text: Result<&[u8], DecodeError>) -> Result<(), DecodeErrorKind> {
+    text::check(text.map_err(kind_of)?).map_err(StringError::in_string)
+}
+
+/// What it is called if a field is cut short by the end of its list.
+#[cold]
+fn kind_of(error: DecodeError) -> DecodeErrorKind {
+    match error.kind() {
+        DecodeErrorKind::UnexpectedEnd => DecodeErrorKind::PropertyLength,
+        kind => kind,
+    }
+}
+
+#[cold]
+fn illegal(number: u8) -> DecodeErrorKind {
+    PropertyId::new(number)
+        .map_or(DecodeErrorKind::PropertyUnknown(number), DecodeErrorKind::PropertyValue)
 }
 
 /// Walks a checked list.

@@ -67,7 +67,7 @@ fn decode(
     version: ProtocolVersion,
 ) -> Result<Connect<bytes::Bytes>, DecodeErrorKind> {
     let outcomes =
-        [Decoder::new(Role::Client, version), Decoder::awaiting_connect()].map(|decoder| {
+        [Decoder::new(Role::Client, version), Decoder::awaiting_connect()].map(|mut decoder| {
             let borrowed = decoder.clone().decode(bytes).map(|status| {
                 let (packet, len) = status.ready().expect("all of it is there");
                 assert_eq!(len, bytes.len());

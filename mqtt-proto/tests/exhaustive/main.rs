@@ -6,8 +6,6 @@
 mod common;
 mod connect_flags;
 mod first_byte;
-#[path = "../hex/mod.rs"]
-mod hex;
 mod lengths;
 mod splits;
 mod utf8;
@@ -36,7 +34,7 @@ impl Vector {
 fn vectors() -> Vec<Vector> {
     let rows = common::rows(include_str!("../data/wellformed.tsv"));
     let vectors = rows.map(|[id, level, hex, _, _]| {
-        let bytes = hex::unhex(hex);
+        let bytes = common::wire::unhex(hex);
         let version = level.parse().ok().and_then(ProtocolVersion::from_level).unwrap();
         let sends = |&role: &Role| Decoder::new(role, version).decode(&bytes).is_ok();
         let sender = ROLES.into_iter().find(sends).unwrap();
