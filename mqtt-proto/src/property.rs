@@ -462,7 +462,6 @@ impl Properties<bytes::Bytes> {
 }
 
 /// The set with `id`, or `None` if it may not occur again.
-#[cfg(feature = "bytes")]
 #[inline]
 const fn note(set: PropertySet, id: PropertyId) -> Option<PropertySet> {
     if !set.contains(id) {
