@@ -225,15 +225,19 @@ impl Decoder {
             return None;
         }
         let (start, remaining) = match *rest {
-            [low @ 0..=0x7f, ..] => (2, usize::from(low)),
-            [low, high @ 1..=0x7f, ..] => (3, usize::from(low & 0x7f) | usize::from(high) << 7),
+            [low @ 0..=0x7f, ..] => (2, u32::from(low)),
+            [low, high @ 1..=0x7f, ..] => (3, u32::from(low & 0x7f) | u32::from(high) << 7),
+            [low, middle @ 0x80..=0xff, high @ 1..=0x7f, ..] => {
+                let low = u32::from(low & 0x7f) | u32::from(middle & 0x7f) << 7;
+                (4, low | u32::from(high) << 14)
+            }
             _ => return None,
         };
-        let len = start + remaining;
-        if len > src.len() || len as u32 > self.max_packet_size {
+        let len = start as u32 + remaining;
+        if len > self.max_packet_size || src.len() < len as usize {
             return None;
         }
-        Some(Frame { first: *first, start, len })
+        Some(Frame { first: *first, start, len: len as usize })
     }
 
     /// Where a packet that is all there begins and ends.

@@ -16,7 +16,7 @@ pub use publish::{Delivery, Publish};
 pub use subscribe::{SubAck, Subscribe, UnsubAck, Unsubscribe};
 
 use crate::{
-    DecodeError, EncodeError, PacketType, Properties, ProtocolVersion, Storage, wire,
+    DecodeError, EncodeError, PacketType, Properties, ProtocolVersion, ReasonCode, Storage, wire,
     wire::{Context, Cursor, Put, SliceWriter},
 };
 
@@ -100,6 +100,12 @@ pub enum Packet<B: Storage> {
     Auth(Auth<B>),
 }
 
+/// The bytes of a packet that says no more than its type and which exchange it is about.
+enum Bare {
+    Two([u8; 2]),
+    Four([u8; 4]),
+}
+
 /// A packet that borrows from the bytes it was read from; nothing is allocated for it.
 pub type PacketRef<'a> = Packet<&'a [u8]>;
 
@@ -173,7 +179,31 @@ impl<B: Storage> Packet<B> {
     /// [`EncodeError`] if the packet says what this version cannot, or what no packet may; nothing
     /// is written then.
     #[cfg(feature = "bytes")]
+    #[inline(always)]
     pub fn encode(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut impl bytes::BufMut,
+    ) -> Result<(), EncodeError> {
+        match self {
+            Self::Publish(publish) => publish.encode(version, dst),
+            packet => match packet.bare(version) {
+                Some(Bare::Four(bytes)) if dst.remaining_mut() >= 4 => {
+                    dst.put_slice(&bytes);
+                    Ok(())
+                }
+                Some(Bare::Two(bytes)) if dst.remaining_mut() >= 2 => {
+                    dst.put_slice(&bytes);
+                    Ok(())
+                }
+                _ => packet.encode_any(version, dst),
+            },
+        }
+    }
+
+    #[cfg(feature = "bytes")]
+    #[inline(never)]
+    fn encode_any(
         &self,
         version: ProtocolVersion,
         dst: &mut impl bytes::BufMut,
@@ -185,12 +215,62 @@ impl<B: Storage> Packet<B> {
     ///
     /// # Errors
     /// As [`encode`](Self::encode), and [`EncodeError::BufferTooSmall`]; nothing is written then.
+    #[inline(always)]
     pub fn encode_to_slice(
         &self,
         version: ProtocolVersion,
         dst: &mut [u8],
     ) -> Result<usize, EncodeError> {
+        match self {
+            Self::Publish(publish) => publish.encode_to_slice(version, dst),
+            packet => {
+                let bare = packet.bare(version);
+                if let (Some(Bare::Four(bytes)), Some(dst)) = (&bare, dst.first_chunk_mut()) {
+                    *dst = *bytes;
+                    return Ok(4);
+                }
+                if let (Some(Bare::Two(bytes)), Some(dst)) = (&bare, dst.first_chunk_mut()) {
+                    *dst = *bytes;
+                    return Ok(2);
+                }
+                packet.encode_any_to_slice(version, dst)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn encode_any_to_slice(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut [u8],
+    ) -> Result<usize, EncodeError> {
         dispatch!(self, body => body.encode_to_slice(version, dst))
+    }
+
+    /// All of the packet, where that is legal and little: what most packets beside PUBLISH are.
+    #[inline(always)]
+    fn bare(&self, version: ProtocolVersion) -> Option<Bare> {
+        let (first, ack) = match self {
+            Self::PubAck(ack) => (0x40, ack),
+            Self::PubRec(ack) => (0x50, ack),
+            Self::PubRel(ack) => (0x62, ack),
+            Self::PubComp(ack) => (0x70, ack),
+            Self::PingReq => return Some(Bare::Two([0xc0, 0])),
+            Self::PingResp => return Some(Bare::Two([0xd0, 0])),
+            Self::Disconnect(disconnect) if disconnect.is_bare() => {
+                return Some(Bare::Two([0xe0, 0]));
+            }
+            Self::UnsubAck(ack) if version == ProtocolVersion::V311 && ack.is_bare() => {
+                let [high, low] = ack.id.get().to_be_bytes();
+                return Some(Bare::Four([0xb0, 2, high, low]));
+            }
+            _ => return None,
+        };
+        if ack.reason != ReasonCode::SUCCESS || !ack.properties.is_empty() {
+            return None;
+        }
+        let [high, low] = ack.id.get().to_be_bytes();
+        Some(Bare::Four([first, 2, high, low]))
     }
 
     /// The packet with its bytes in another storage; `f` must keep them as they are.
@@ -222,29 +302,6 @@ impl PacketRef<'_> {
     #[must_use]
     pub fn to_bytes(self) -> Packet<bytes::Bytes> {
         self.map(&mut bytes::Bytes::copy_from_slice)
-    }
-}
-
-impl<B: Storage> Publish<B> {
-    /// As [`Packet::encoded_len`].
-    ///
-    /// # Errors
-    /// As [`Packet::encode`].
-    pub fn encoded_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
-        Body::encoded_len(self, version)
-    }
-
-    /// As [`Packet::encode`].
-    ///
-    /// # Errors
-    /// As [`Packet::encode`].
-    #[cfg(feature = "bytes")]
-    pub fn encode(
-        &self,
-        version: ProtocolVersion,
-        dst: &mut impl bytes::BufMut,
-    ) -> Result<(), EncodeError> {
-        Body::encode(self, version, dst)
     }
 }
 

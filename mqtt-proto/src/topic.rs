@@ -168,7 +168,7 @@ impl<B: Storage> TopicFilter<B> {
     #[must_use]
     pub fn matches<C: Storage>(&self, name: &TopicName<C>) -> bool {
         match self.shared() {
-            Some(shared) => matches(shared.filter, name.as_bytes()),
+            Some(shared) => shared.matches(name),
             None => matches(self.0.as_ref(), name.as_bytes()),
         }
     }
@@ -205,10 +205,17 @@ impl<'a> SharedFilter<'a> {
         Str::new_unchecked(self.name)
     }
 
-    /// The filter that topic names are matched against.
+    /// The filter that topic names are matched against. Not a [`TopicFilter`]: if it begins with
+    /// `$share/` in turn, that has no meaning here.
     #[must_use]
-    pub const fn filter(&self) -> TopicFilter<&'a [u8]> {
-        TopicFilter::new_unchecked(self.filter)
+    pub const fn filter(&self) -> Str<&'a [u8]> {
+        Str::new_unchecked(self.filter)
+    }
+
+    /// Whether a message of this name is for this filter.
+    #[must_use]
+    pub fn matches<B: Storage>(&self, name: &TopicName<B>) -> bool {
+        matches(self.filter, name.as_bytes())
     }
 }
 

@@ -197,6 +197,18 @@ fn a_shared_subscription_matches_by_the_filter_behind_its_name() {
 }
 
 #[test]
+fn behind_a_share_name_share_is_a_level_like_any() {
+    let filter = filter("$share/g/$share/h/+").unwrap();
+    let shared = filter.shared().expect("it is one");
+    assert_eq!(shared.filter(), "$share/h/+");
+    for (expected, text) in [(true, "$share/h/a"), (false, "a")] {
+        let name = name(text).unwrap();
+        assert_eq!(filter.matches(&name), expected, "{text}");
+        assert_eq!(shared.matches(&name), expected, "{text}");
+    }
+}
+
+#[test]
 fn the_examples_of_the_standard_hold() {
     fn check(expected: bool, filter_text: &str, names: &[&str]) {
         for text in names {

@@ -121,50 +121,6 @@ impl Layout {
 /// An [`Ack`] and which of the four packets it is.
 pub(crate) struct TypedAck<'a, B: Storage>(pub(crate) PacketType, pub(crate) &'a Ack<B>);
 
-impl<B: Storage> TypedAck<'_, B> {
-    /// All of the packet, if it only names its exchange: legal in either version, and the same.
-    #[inline(always)]
-    fn bare(&self) -> Option<[u8; 4]> {
-        let Self(_, Ack { id, reason, properties }) = self;
-        if *reason != ReasonCode::SUCCESS || !properties.is_empty() {
-            return None;
-        }
-        let [high, low] = id.get().to_be_bytes();
-        Some([self.first_byte(), 2, high, low])
-    }
-
-    #[cfg(feature = "bytes")]
-    #[inline(always)]
-    pub(crate) fn encode(
-        &self,
-        version: ProtocolVersion,
-        dst: &mut impl bytes::BufMut,
-    ) -> Result<(), EncodeError> {
-        match self.bare() {
-            Some(bytes) if dst.remaining_mut() >= bytes.len() => {
-                dst.put_slice(&bytes);
-                Ok(())
-            }
-            _ => Body::encode(self, version, dst),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn encode_to_slice(
-        &self,
-        version: ProtocolVersion,
-        dst: &mut [u8],
-    ) -> Result<usize, EncodeError> {
-        match (self.bare(), dst.first_chunk_mut()) {
-            (Some(bytes), Some(dst)) => {
-                *dst = bytes;
-                Ok(bytes.len())
-            }
-            _ => Body::encode_to_slice(self, version, dst),
-        }
-    }
-}
-
 impl<B: Storage> Body for TypedAck<'_, B> {
     #[inline]
     fn first_byte(&self) -> u8 {

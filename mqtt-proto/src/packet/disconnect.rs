@@ -77,6 +77,12 @@ impl<B: Storage> Disconnect<B> {
         Ok(Self { reason, properties })
     }
 
+    /// Whether there is nothing to say beyond its type.
+    #[inline(always)]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.reason == ReasonCode::NORMAL_DISCONNECTION && self.properties.is_empty()
+    }
+
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Disconnect<C> {
         Disconnect { reason: self.reason, properties: self.properties.map(f) }
     }

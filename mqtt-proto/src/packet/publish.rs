@@ -1,12 +1,14 @@
 //! PUBLISH, section 3.3.
 
+#[cfg(feature = "bytes")]
+use crate::wire::BufWriter;
 use crate::{
     DecodeError, DecodeErrorKind, EncodeError, Message, PacketId, PacketType, Properties,
     PropertyId, PropertyOwner, ProtocolVersion, QoS, Storage, StringError, TopicName,
     name::Name,
-    packet::{Body, check_v311_properties, fits, put_properties},
+    packet::{check_v311_properties, fits},
     text::check_topic_name,
-    wire::{Context, Cursor, PropertyList, Put, Span, put_header_and_u16},
+    wire::{self, Context, Cursor, PropertyList, Put, SliceWriter, Span, put_header_and_u16},
 };
 
 const OWNER: PropertyOwner = PropertyOwner::Packet(PacketType::Publish);
@@ -211,13 +213,57 @@ impl<B: Storage> Publish<B> {
         Publish { delivery: self.delivery, retain: self.retain, message: self.message.as_ref() }
     }
 
+    /// As [`Packet::encoded_len`](crate::Packet::encoded_len).
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    #[inline]
+    pub fn encoded_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
+        Ok(Head::of(self, version)?.packet_len())
+    }
+
+    /// As [`Packet::encode`](crate::Packet::encode).
+    ///
+    /// # Errors
+    /// As [`Packet::encode`](crate::Packet::encode).
+    #[cfg(feature = "bytes")]
+    #[inline(always)]
+    pub fn encode(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut impl bytes::BufMut,
+    ) -> Result<(), EncodeError> {
+        let head = Head::of(self, version)?;
+        if dst.remaining_mut() < head.packet_len() as usize {
+            return Err(EncodeError::BufferTooSmall);
+        }
+        head.put(&mut BufWriter(dst));
+        dst.put_slice(self.message.payload.as_ref());
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(crate) fn encode_to_slice(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let head = Head::of(self, version)?;
+        let len = head.packet_len() as usize;
+        let mut out = SliceWriter::new(dst.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?);
+        head.put(&mut out);
+        out.slice(self.message.payload.as_ref());
+        Ok(len)
+    }
+
     /// How many bytes [`encode_head`](Self::encode_head) writes.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    #[cfg(feature = "bytes")]
+    #[inline]
     pub fn head_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
-        Ok(self.encoded_len(version)? - self.message.payload.as_ref().len() as u32)
+        let payload = self.message.payload.as_ref().len() as u32;
+        Ok(Head::of(self, version)?.packet_len() - payload)
     }
 
     /// Writes everything before the payload, for those who send the payload by reference.
@@ -225,31 +271,19 @@ impl<B: Storage> Publish<B> {
     /// # Errors
     /// As [`encode`](Self::encode).
     #[cfg(feature = "bytes")]
+    #[inline]
     pub fn encode_head(
         &self,
         version: ProtocolVersion,
         dst: &mut impl bytes::BufMut,
     ) -> Result<(), EncodeError> {
-        let body = self.body_len(version)?;
-        if dst.remaining_mut() < self.head_len(version)? as usize {
+        let head = Head::of(self, version)?;
+        let payload = self.message.payload.as_ref().len();
+        if dst.remaining_mut() < head.packet_len() as usize - payload {
             return Err(EncodeError::BufferTooSmall);
         }
-        let mut out = crate::wire::BufWriter(dst);
-        self.put_head(body, version, &mut out);
+        head.put(&mut BufWriter(dst));
         Ok(())
-    }
-
-    #[inline]
-    fn put_head(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
-        let topic = self.message.topic.as_bytes();
-        put_header_and_u16(self.first_byte(), body, topic.len() as u16, out);
-        out.slice(topic);
-        if let Some(id) = self.delivery.id() {
-            out.u16(id.get());
-        }
-        if version == ProtocolVersion::V5 {
-            put_properties(&self.message.properties, out);
-        }
     }
 
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Publish<C> {
@@ -257,34 +291,81 @@ impl<B: Storage> Publish<B> {
     }
 }
 
-impl<B: Storage> Body for Publish<B> {
-    #[inline]
-    fn first_byte(&self) -> u8 {
-        let dup = u8::from(self.delivery.dup());
-        0x30 | dup << 3 | self.delivery.qos().bits() << 1 | u8::from(self.retain)
-    }
+/// Everything before the payload of a PUBLISH, checked and measured.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    first: u8,
+    topic: &'a [u8],
+    id: Option<PacketId>,
+    /// The property list of 5.0.
+    properties: Option<&'a [u8]>,
+    /// The remaining length.
+    body: u32,
+}
 
-    #[inline]
-    fn body_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
-        let Message { topic, payload, properties } = &self.message;
+impl<'a> Head<'a> {
+    #[inline(always)]
+    fn of<B: Storage>(
+        publish: &'a Publish<B>,
+        version: ProtocolVersion,
+    ) -> Result<Self, EncodeError> {
+        let Message { topic, payload, properties } = &publish.message;
+        let topic = topic.as_bytes();
         if topic.is_empty() && !properties.set().contains(PropertyId::TopicAlias) {
             return Err(EncodeError::TopicNameEmpty);
         }
-        let id = if self.delivery.id().is_some() { 2 } else { 0 };
-        let mut len = 2 + topic.as_bytes().len() + id + payload.as_ref().len();
-        match version {
-            ProtocolVersion::V311 => check_v311_properties(properties)?,
+        let (id, dup_and_qos) = match publish.delivery {
+            Delivery::AtMostOnce => (None, 0),
+            Delivery::AtLeastOnce { id, dup } => (Some(id), u8::from(dup) << 3 | 2),
+            Delivery::ExactlyOnce { id, dup } => (Some(id), u8::from(dup) << 3 | 4),
+        };
+        let mut len = 2 + topic.len() + payload.as_ref().len();
+        if id.is_some() {
+            len += 2;
+        }
+        let properties = match version {
+            ProtocolVersion::V311 => {
+                check_v311_properties(properties)?;
+                None
+            }
+            ProtocolVersion::V5 if properties.is_empty() => {
+                len += 1;
+                Some(&[][..])
+            }
             ProtocolVersion::V5 => {
                 properties.check_owner(OWNER)?;
                 len += properties.encoded_len();
+                Some(properties.as_bytes())
             }
-        }
-        fits(len)
+        };
+        let first = 0x30 | dup_and_qos | u8::from(publish.retain);
+        Ok(Self { first, topic, id, properties, body: fits(len)? })
     }
 
-    #[inline]
-    fn put(&self, body: u32, version: ProtocolVersion, out: &mut impl Put) {
-        self.put_head(body, version, out);
-        out.slice(self.message.payload.as_ref());
+    /// The size of the packet.
+    #[inline(always)]
+    const fn packet_len(&self) -> u32 {
+        1 + wire::varint_len(self.body) + self.body
+    }
+
+    #[inline(always)]
+    fn put(&self, out: &mut impl Put) {
+        put_header_and_u16(self.first, self.body, self.topic.len() as u16, out);
+        out.slice(self.topic);
+        // What has a fixed size is one write.
+        let id = self.id.map(|id| id.get().to_be_bytes());
+        match (id, self.properties) {
+            (None, None) => {}
+            (Some(id), None) => out.slice(&id),
+            (None, Some([])) => out.u8(0),
+            (Some([high, low]), Some([])) => out.slice(&[high, low, 0]),
+            (id, Some(list)) => {
+                if let Some(id) = id {
+                    out.slice(&id);
+                }
+                out.varint(list.len() as u32);
+                out.slice(list);
+            }
+        }
     }
 }

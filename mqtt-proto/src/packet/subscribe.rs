@@ -139,6 +139,14 @@ constructors! {
     UnsubAck codes ReasonCodes;
 }
 
+impl<B: Storage> UnsubAck<B> {
+    /// Whether there is nothing to say beyond its identifier, as in 3.1.1.
+    #[inline(always)]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.codes.as_bytes().is_empty() && self.properties.is_empty()
+    }
+}
+
 macro_rules! id_properties_list {
     ($($name:ident $first:literal $list:ident $list_type:ident
         decode($cursor:ident, $context:ident) $decode:expr,
