@@ -6,6 +6,7 @@ use crate::{
     legal::{FirstBytes, refusal},
     packet::{self, ack, connect_packet, publish},
     source::Source,
+    steps,
     wire::{self, Context, Cursor},
 };
 
@@ -128,6 +129,7 @@ impl Decoder {
         src: S,
         ready: impl FnOnce(Packet<S::Storage>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
+        steps::add(src.bytes().len().min(4));
         // An acknowledgement that only names its exchange: every second packet of QoS 1 and 2.
         if let [first @ 0x40..=0x7f, 2, high, low, ..] = *src.bytes()
             && self.legal.contains(first)
@@ -217,6 +219,7 @@ impl Decoder {
     /// again by [`frame`](Self::frame), which knows why.
     #[inline(always)]
     fn short_frame(&self, src: &[u8]) -> Option<Frame> {
+        steps::add(src.len().min(3));
         let [first, rest @ ..] = src else { return None };
         if !self.legal.contains(*first) {
             return None;

@@ -241,7 +241,18 @@ pub enum EncodeError {
     /// A field of more than 65,535 bytes, or a packet of more than 268,435,455.
     #[error("the packet has a field that does not fit its length on the wire")]
     TooLong,
+    /// Larger than the peer takes [MQTT-3.1.2-24] [MQTT-3.2.2-15], without all that may be left out.
+    #[error("the packet has {size} bytes, and the peer takes at most {limit} [MQTT-3.1.2-24]")]
+    PacketTooLarge {
+        /// The least it can be, in bytes.
+        size: u32,
+        /// The peer's Maximum Packet Size.
+        limit: u32,
+    },
     /// The slice given is shorter than the packet.
     #[error("the buffer is too small for the packet")]
     BufferTooSmall,
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,7 @@ mod packet;
 mod property;
 mod reason;
 mod source;
+mod steps;
 mod storage;
 mod text;
 mod topic;

@@ -95,7 +95,7 @@ mod owned {
     use crate::name::Name;
 
     impl<B: Storage> Message<B> {
-        /// A copy in one allocation of no more than its size.
+        /// A copy in one allocation of no more than its size, beside a small one that counts its owners.
         ///
         /// A decoded message is a view into the buffer it was read from, and keeps all of that
         /// buffer alive. What is kept for long (retained, queued, awaiting an
@@ -120,7 +120,7 @@ mod owned {
     }
 
     impl<B: Storage> Publication<B> {
-        /// A copy in one allocation, see [`Message::detach`].
+        /// A copy of its own, see [`Message::detach`].
         #[must_use]
         pub fn detach(&self) -> Publication<Bytes> {
             Publication { qos: self.qos, retain: self.retain, message: self.message.detach() }

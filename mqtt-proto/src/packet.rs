@@ -5,6 +5,7 @@ mod connack;
 mod connect;
 pub(crate) mod connect_packet;
 mod disconnect;
+mod limit;
 pub(crate) mod publish;
 mod subscribe;
 

@@ -6,6 +6,7 @@
 
 mod builder;
 mod value;
+mod without;
 
 use core::fmt;
 

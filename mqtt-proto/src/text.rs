@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{DecodeErrorKind, Storage};
+use crate::{DecodeErrorKind, Storage, steps};
 
 /// A string as MQTT knows it: well-formed UTF-8 without U+0000, at most 65,535 bytes, in the bytes
 /// of its packet.
@@ -168,6 +168,7 @@ pub(crate) const fn check_len(bytes: &[u8]) -> Result<(), StringError> {
 
 /// Bytes that passed [`check`] read as text.
 pub(crate) fn utf8(bytes: &[u8]) -> &str {
+    steps::add(bytes.len());
     core::str::from_utf8(bytes).expect("checked when the value was made")
 }
 
@@ -186,6 +187,7 @@ pub(crate) fn check_topic_name(bytes: &[u8]) -> Result<(), StringError> {
 
 #[cold]
 fn check_topic_name_slow(bytes: &[u8]) -> Result<(), StringError> {
+    steps::add(bytes.len());
     check_slow(bytes)?;
     let wildcard = bytes.iter().any(|&byte| byte == b'#' || byte == b'+');
     if wildcard { Err(StringError::Wildcard) } else { Ok(()) }
@@ -205,6 +207,7 @@ pub(crate) fn is_plain_name(bytes: &[u8]) -> bool {
 
 #[cold]
 fn check_slow(bytes: &[u8]) -> Result<(), StringError> {
+    steps::add(2 * bytes.len());
     let text = core::str::from_utf8(bytes).map_err(|_| StringError::InvalidUtf8)?;
     if text.as_bytes().contains(&0) { Err(StringError::Nul) } else { Ok(()) }
 }
@@ -213,6 +216,7 @@ fn check_slow(bytes: &[u8]) -> Result<(), StringError> {
 /// last sixteen overlap those before them.
 #[inline(always)]
 fn all(bytes: &[u8], pass: impl Fn(u8) -> bool + Copy) -> bool {
+    steps::add(bytes.len());
     if let Some(last) = bytes.last_chunk::<16>() {
         let mut rest = bytes;
         while let Some((first, behind)) = rest.split_first_chunk::<16>() {

@@ -10,6 +10,7 @@ use core::{
 use crate::{
     Storage, Str, StringError,
     name::Name,
+    steps,
     text::{check, check_len, check_topic_name, is_plain_name, utf8},
 };
 
@@ -234,6 +235,7 @@ pub(crate) fn check_filter(filter: &[u8]) -> Result<(), StringError> {
         return Ok(());
     }
     check(filter)?;
+    steps::add(filter.len());
     // `#` and `+` differ in one bit.
     let is_wildcard = |byte: &u8| byte & !(b'#' ^ b'+') == b'#';
     let mut from = 0;
@@ -263,6 +265,7 @@ pub(crate) fn check_share(filter: &[u8]) -> Result<(), StringError> {
 
 fn split_share(filter: &[u8]) -> Option<SharedFilter<'_>> {
     let rest = filter.strip_prefix(SHARE_PREFIX)?;
+    steps::add(rest.len());
     let end = rest.iter().position(|&byte| byte == b'/')?;
     let (name, filter) = (&rest[..end], &rest[end + 1..]);
     let plain = !name.iter().any(|&byte| byte == b'+' || byte == b'#');

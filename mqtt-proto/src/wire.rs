@@ -2,7 +2,7 @@
 
 use crate::{
     DecodeError, DecodeErrorKind, PacketId, PacketType, Properties, PropertyOwner, PropertySet,
-    ProtocolVersion, ReasonCode, Role, Storage, StringError, property, text,
+    ProtocolVersion, ReasonCode, Role, Storage, StringError, property, steps, text,
 };
 
 /// What a decoder knows before it reads a packet.
@@ -55,6 +55,7 @@ pub(crate) enum VarInt {
 
 #[inline(always)]
 pub(crate) fn parse_varint(bytes: &[u8]) -> VarInt {
+    steps::add(1);
     match *bytes {
         [byte @ 0..=0x7f, ..] => VarInt::Value(byte.into(), 1, true),
         _ => parse_long_varint(bytes),
@@ -63,6 +64,7 @@ pub(crate) fn parse_varint(bytes: &[u8]) -> VarInt {
 
 #[inline(never)]
 fn parse_long_varint(bytes: &[u8]) -> VarInt {
+    steps::add(4);
     let mut value = 0;
     for (at, &byte) in bytes.iter().take(4).enumerate() {
         value |= u32::from(byte & 0x7f) << (7 * at);
@@ -129,6 +131,7 @@ impl<'a> Cursor<'a> {
         match self.rest.split_first_chunk() {
             Some((bytes, rest)) => {
                 self.rest = rest;
+                steps::add(N);
                 Ok(*bytes)
             }
             None => Err(self.fault(DecodeErrorKind::UnexpectedEnd)),
@@ -183,6 +186,7 @@ impl<'a> Cursor<'a> {
             && let Some((field, rest)) = rest.split_at_checked(u16::from_be_bytes(*len).into())
         {
             self.rest = rest;
+            steps::add(2);
             return Ok(field);
         }
         Err(self.fault(DecodeErrorKind::UnexpectedEnd))
@@ -274,7 +278,9 @@ impl<'a> Cursor<'a> {
     ) -> Result<PropertyList, DecodeError> {
         let len = self.varint()?;
         let start = self.position();
-        let Some(list) = self.rest.get(..len as usize) else {
+        // Not `as`, which would make a large length a small one where `usize` has 16 bits.
+        let len = usize::try_from(len).ok();
+        let Some(list) = len.and_then(|len| self.rest.get(..len)) else {
             return Err(self.fault(DecodeErrorKind::UnexpectedEnd));
         };
         let end = start + list.len();

@@ -3,7 +3,7 @@
 
 mod strategies;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use mqtt_proto::*;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use strategies::{Sent, packet, properties, publication, publish, role, sent, version};
@@ -31,7 +31,102 @@ fn decode(
     }))
 }
 
+/// The list of a packet from which something may be left out for a peer that takes no more.
+fn optional(packet: &mut Packet<Bytes>) -> Option<&mut Properties<Bytes>> {
+    match packet {
+        Packet::ConnAck(packet) => Some(&mut packet.properties),
+        Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
+            Some(&mut ack.properties)
+        }
+        Packet::SubAck(packet) => Some(&mut packet.properties),
+        Packet::UnsubAck(packet) => Some(&mut packet.properties),
+        Packet::Disconnect(packet) => Some(&mut packet.properties),
+        Packet::Auth(packet) => Some(&mut packet.properties),
+        Packet::Connect(_)
+        | Packet::Publish(_)
+        | Packet::Subscribe(_)
+        | Packet::Unsubscribe(_)
+        | Packet::PingReq
+        | Packet::PingResp => None,
+    }
+}
+
+/// The packet as it is, without User Properties, and without a Reason String as well.
+fn ever_shorter(packet: &Packet<Bytes>) -> [Packet<Bytes>; 3] {
+    let without = |ids: &[PropertyId]| {
+        let mut packet = packet.clone();
+        if let Some(list) = optional(&mut packet) {
+            let left = list.iter().filter(|property| !ids.contains(&property.id()));
+            *list = Properties::new(left).unwrap();
+        }
+        packet
+    };
+    [without(&[]), without(&[USER_PROPERTY]), without(&[USER_PROPERTY, REASON_STRING])]
+}
+
+const USER_PROPERTY: PropertyId = PropertyId::UserProperty;
+const REASON_STRING: PropertyId = PropertyId::ReasonString;
+
+/// What is written for a peer that takes at most `limit` bytes, in every way there is.
+fn encode_within(
+    packet: &Packet<Bytes>,
+    limit: u32,
+    version: ProtocolVersion,
+) -> Result<BytesMut, EncodeError> {
+    let mut bytes = BytesMut::new();
+    let written = packet.encode_within(limit, version, &mut bytes);
+    assert_eq!(packet.encoded_len_within(limit, version), written.map(|()| bytes.len() as u32));
+
+    let mut slice = [0xee; 300];
+    let in_slice = packet.encode_to_slice_within(limit, version, &mut slice);
+    assert_eq!(in_slice, written.map(|()| bytes.len()));
+    assert_eq!(slice[..bytes.len()], bytes);
+    assert!(slice[bytes.len()..].iter().all(|&byte| byte == 0xee));
+    if let Some(short) = bytes.len().checked_sub(1) {
+        let mut room = &mut slice[..short];
+        let too_small = EncodeError::BufferTooSmall;
+        assert_eq!(packet.encode_to_slice_within(limit, version, room), Err(too_small));
+        assert_eq!(packet.encode_within(limit, version, &mut room), Err(too_small));
+    }
+    written.map(|()| bytes)
+}
+
 proptest! {
+    #[test]
+    fn no_packet_is_larger_than_the_peer_takes_and_none_loses_more_than_it_must(
+        Sent { sender, version, packet } in sent(),
+    ) {
+        let forms = ever_shorter(&packet);
+        let sizes = forms.each_ref().map(|form| form.encoded_len(version).unwrap());
+        for limit in 2..=300 {
+            let written = encode_within(&packet, limit, version);
+            match sizes.iter().position(|&size| size <= limit) {
+                Some(first) => {
+                    let bytes = written.unwrap();
+                    prop_assert!(bytes.len() <= limit as usize);
+                    prop_assert_eq!(&bytes, &encode(&forms[first], version).unwrap());
+                    let decoded = decode(&bytes, sender, version).unwrap().map(Packet::to_bytes);
+                    prop_assert_eq!(decoded.as_ref(), Some(&forms[first]));
+                }
+                None => {
+                    let too_large = EncodeError::PacketTooLarge { size: sizes[2], limit };
+                    prop_assert_eq!(written, Err(too_large));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_at_all_is_not_said_within_a_limit(
+        Sent { version, packet, .. } in sent(),
+        limit in 0u32..300,
+    ) {
+        let other = VERSIONS[usize::from(version == ProtocolVersion::V311)];
+        if let Err(error) = encode(&packet, other) {
+            prop_assert_eq!(encode_within(&packet, limit, other), Err(error));
+        }
+    }
+
     #[test]
     fn what_is_encoded_decodes_to_itself(Sent { sender, version, packet } in sent()) {
         let bytes = encode(&packet, version).unwrap();
@@ -201,5 +296,58 @@ proptest! {
         let owner = PropertyOwner::Packet(PacketType::ConnAck);
         prop_assert_eq!(Properties::from_wire(list.as_bytes().to_vec().into(), owner), Ok(list.clone()));
         prop_assert_eq!(Properties::new(list.iter()), Ok(list));
+    }
+}
+
+/// Of each type one packet with everything that may be left out, and something that may not.
+fn with_texts() -> Vec<Packet<Bytes>> {
+    let (id, success) = (PacketId::MIN, ReasonCode::SUCCESS);
+    let texts = [
+        Property::UserProperty(("a", "1")),
+        Property::ReasonString("because"),
+        Property::UserProperty(("a", "2")),
+    ];
+    let list = |more: &[Property<'_>]| Properties::new(more.iter().copied().chain(texts)).unwrap();
+    let ack = |reason| Ack { id, reason, properties: list(&[]) };
+    let codes = || [ReasonCode::UNSPECIFIED_ERROR; 3].into_iter().collect();
+    let reason = ReasonCode::SERVER_MOVED;
+    vec![
+        Packet::ConnAck(ConnAck {
+            session_present: false,
+            reason,
+            properties: list(&[Property::ServerReference("b")]),
+        }),
+        Packet::PubAck(ack(success)),
+        Packet::PubRec(ack(ReasonCode::QUOTA_EXCEEDED)),
+        Packet::PubRel(ack(success)),
+        Packet::PubComp(ack(ReasonCode::PACKET_IDENTIFIER_NOT_FOUND)),
+        Packet::SubAck(SubAck { id, properties: list(&[]), codes: codes() }),
+        Packet::UnsubAck(UnsubAck { id, properties: list(&[]), codes: codes() }),
+        Packet::Disconnect(Disconnect { reason: success, properties: list(&[]) }),
+        Packet::Disconnect(Disconnect {
+            reason,
+            properties: list(&[Property::ServerReference("b")]),
+        }),
+        Packet::Auth(Auth { reason: success, properties: list(&[METHOD]) }),
+    ]
+}
+
+const METHOD: Property<'_> = Property::AuthenticationMethod("m");
+
+#[test]
+fn user_properties_go_before_the_reason_string_and_each_where_it_must() {
+    for packet in with_texts() {
+        let forms = ever_shorter(&packet);
+        let sizes = forms.each_ref().map(|form| form.encoded_len(ProtocolVersion::V5).unwrap());
+        // Two user properties of seven bytes, a reason string of ten, and what goes without saying.
+        assert_eq!(sizes[0] - sizes[1], 14, "{packet:?}");
+        assert!((10..=12).contains(&(sizes[1] - sizes[2])), "{packet:?}");
+        for (form, size) in forms.iter().zip(sizes) {
+            let whole = encode(form, ProtocolVersion::V5);
+            assert_eq!(encode_within(&packet, size, ProtocolVersion::V5), whole, "{packet:?}");
+        }
+        let limit = sizes[2] - 1;
+        let too_large = Err(EncodeError::PacketTooLarge { size: sizes[2], limit });
+        assert_eq!(encode_within(&packet, limit, ProtocolVersion::V5), too_large, "{packet:?}");
     }
 }

@@ -1,11 +1,17 @@
 //! Topic names and filters against a second reading of sections 4.7 and 4.8, over every short text
-//! there is.
+//! there is. With `--nocapture` they print how many there were.
 #![cfg(feature = "bytes")]
 
 use mqtt_proto::{StringError, TopicFilter, TopicName};
 
-/// What has a meaning in a topic, and one letter that has none.
-const ALPHABET: [char; 5] = ['a', '/', '+', '#', '$'];
+/// What has a meaning in a topic, one letter that has none, and what no text may have.
+const ALPHABET: [char; 6] = ['a', '/', '+', '#', '$', '\0'];
+
+/// Says how much was done, and that it was not less.
+fn ran(what: &str, count: usize, expected: usize) {
+    println!("{what}: {count}");
+    assert_eq!(count, expected, "{what}");
+}
 
 fn texts(longest: usize) -> Vec<String> {
     let mut texts = vec![String::new()];
@@ -52,32 +58,39 @@ fn oracle(filter: &[&str], name: &[&str]) -> bool {
 }
 
 fn matches(filter: &str, name: &str) -> bool {
-    let levels = |text: &'static str| text.split('/').collect::<Vec<_>>();
     // [MQTT-4.7.2-1]
     let hidden = name.starts_with('$') && (filter.starts_with('+') || filter.starts_with('#'));
-    let (filter, name) = (filter.to_owned().leak(), name.to_owned().leak());
+    let levels = |text| str::split(text, '/').collect::<Vec<_>>();
     !hidden && oracle(&levels(filter), &levels(name))
 }
 
 #[test]
 fn a_name_is_any_text_but_the_empty_one_without_wildcards() {
-    for text in texts(6) {
+    let (mut count, mut legal) = (0, 0);
+    for text in texts(7) {
         let expected = match &text[..] {
             "" => Err(StringError::Empty),
+            text if text.contains('\0') => Err(StringError::Nul),
             text if text.contains(['+', '#']) => Err(StringError::Wildcard),
             text => Ok(text),
         };
         let name = name(&text);
         assert_eq!(name.as_ref().map(TopicName::as_str).map_err(|error| *error), expected);
+        legal += usize::from(expected.is_ok());
+        count += 1;
     }
+    // Up to seven of six letters, and of three.
+    ran("texts as names", count, (6usize.pow(8) - 1) / 5);
+    ran("names", legal, (3usize.pow(8) - 1) / 2 - 1);
 }
 
 #[test]
 fn a_filter_has_its_wildcards_on_levels_of_their_own_and_hash_last() {
-    let mut count = 0;
-    for text in texts(6) {
+    let (mut count, mut legal) = (0, 0);
+    for text in texts(7) {
         let expected = match &text[..] {
             "" => Err(StringError::Empty),
+            text if text.contains('\0') => Err(StringError::Nul),
             text if !is_filter(text) => Err(StringError::Wildcard),
             text => Ok(text),
         };
@@ -86,36 +99,25 @@ fn a_filter_has_its_wildcards_on_levels_of_their_own_and_hash_last() {
         if let Ok(filter) = filter {
             assert_eq!(filter.has_wildcard(), text.contains(['+', '#']));
             assert_eq!(filter.shared(), None, "{text}");
-            count += 1;
+            legal += 1;
         }
+        count += 1;
     }
-    assert_ne!(count, 0);
-}
-
-#[test]
-fn every_filter_matches_the_names_that_it_should() {
-    let texts = texts(4);
-    let names: Vec<_> = texts.iter().filter_map(|text| name(text).ok()).collect();
-    let mut count = 0;
-    for filter in texts.iter().filter_map(|text| filter(text).ok()) {
-        for name in &names {
-            let expected = matches(filter.as_str(), name.as_str());
-            assert_eq!(filter.matches(name), expected, "{filter} and {name}");
-            count += usize::from(expected);
-        }
-    }
-    assert_ne!(count, 0);
+    ran("texts as filters", count, (6usize.pow(8) - 1) / 5);
+    ran("filters", legal, 5309);
 }
 
 #[test]
 fn what_begins_with_share_is_a_shared_subscription_or_nothing() {
-    for text in texts(5) {
+    let (mut count, mut legal) = (0, 0);
+    for text in texts(7) {
         let shared = format!("$share/{text}");
         let parts = text.split_once('/').filter(|(name, filter)| {
             !name.is_empty() && !name.contains(['+', '#']) && !filter.is_empty()
         });
         let expected = match parts {
             None => Err(StringError::Share),
+            _ if text.contains('\0') => Err(StringError::Nul),
             Some((_, filter)) if !is_filter(filter) => Err(StringError::Wildcard),
             Some(parts) => Ok(parts),
         };
@@ -125,21 +127,73 @@ fn what_begins_with_share_is_a_shared_subscription_or_nothing() {
             let shared = filter.shared().expect("it is one");
             assert_eq!(shared.name(), *name);
             assert_eq!(shared.filter(), *behind);
+            legal += 1;
         }
+        count += 1;
     }
+    ran("texts behind $share/", count, (6usize.pow(8) - 1) / 5);
+    ran("shared subscriptions", legal, 2674);
+}
+
+/// As names too: `$share/` is nothing but a beginning there.
+#[test]
+fn a_name_may_begin_with_share() {
+    let (mut count, mut legal) = (0, 0);
+    for text in texts(7) {
+        let text = format!("$share/{text}");
+        let expected = match &text[..] {
+            text if text.contains('\0') => Err(StringError::Nul),
+            text if text.contains(['+', '#']) => Err(StringError::Wildcard),
+            text => Ok(text),
+        };
+        let name = name(&text);
+        assert_eq!(name.as_ref().map(TopicName::as_str).map_err(|error| *error), expected);
+        legal += usize::from(expected.is_ok());
+        count += 1;
+    }
+    ran("texts behind $share/ as names", count, (6usize.pow(8) - 1) / 5);
+    ran("names behind $share/", legal, (3usize.pow(8) - 1) / 2);
 }
 
 #[test]
-fn a_shared_subscription_matches_by_the_filter_behind_its_name() {
-    let texts = texts(3);
+fn every_filter_matches_the_names_that_it_should() {
+    let texts = texts(4);
     let names: Vec<_> = texts.iter().filter_map(|text| name(text).ok()).collect();
-    for behind in texts.iter().filter_map(|text| filter(text).ok()) {
-        let shared = format!("$share/g/{behind}");
+    let filters: Vec<_> = texts.iter().filter_map(|text| filter(text).ok()).collect();
+    let (mut pairs, mut matching) = (0, 0);
+    for filter_alone in filters {
+        let shared = format!("$share/g/{filter_alone}");
         let shared = filter(&shared).unwrap();
         for name in &names {
-            assert_eq!(shared.matches(name), behind.matches(name), "{shared} and {name}");
+            let expected = matches(filter_alone.as_str(), name.as_str());
+            assert_eq!(filter_alone.matches(name), expected, "{filter_alone} and {name}");
+            assert_eq!(shared.matches(name), expected, "{shared} and {name}");
+            pairs += 1;
+            matching += usize::from(expected);
         }
     }
+    ran("pairs of filter and name, each shared too", pairs, 21_000);
+    ran("of them matching", matching, 688);
+}
+
+/// Where the share name is of the same letters.
+#[test]
+fn a_shared_subscription_matches_by_the_filter_behind_its_name() {
+    let texts = texts(4);
+    let names: Vec<_> = texts.iter().filter_map(|text| name(text).ok()).collect();
+    let shared: Vec<_> = texts.iter().map(|text| format!("$share/{text}")).collect();
+    let (mut pairs, mut matching) = (0, 0);
+    for filter in shared.iter().filter_map(|text| filter(text).ok()) {
+        let (_, behind) = filter.as_str()["$share/".len()..].split_once('/').unwrap();
+        for name in &names {
+            let expected = matches(behind, name.as_str());
+            assert_eq!(filter.matches(name), expected, "{filter} and {name}");
+            pairs += 1;
+            matching += usize::from(expected);
+        }
+    }
+    ran("pairs of shared subscription and name", pairs, 6480);
+    ran("of them matching", matching, 732);
 }
 
 #[test]

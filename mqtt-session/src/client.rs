@@ -536,7 +536,6 @@ impl Client {
     fn send_request(&mut self, packet: &Packet<Bytes>) -> Result<(), CommandError> {
         let now = self.now;
         let connection = self.connected().ok_or(CommandError::NotConnected)?;
-        connection.check_packet(packet)?;
         Ok(connection.send(now, packet)?)
     }
 

@@ -11,7 +11,7 @@ use mqtt_proto::{
 };
 
 use crate::{
-    CloseReason, CommandError, Instant, Outcome, PublishError, Session, Transmit, Violation,
+    CloseReason, Instant, Outcome, PublishError, Session, Transmit, Violation,
     qos::{
         Next, PacketIdSet,
         transition::{AckInput, PubRelStep, PublishStep, SendStep},
@@ -78,14 +78,17 @@ impl Connection {
         }
     }
 
-    /// Appends a packet that is known to be legal and to fit.
+    /// Appends a packet, without its User Properties and its Reason String where it is too large
+    /// for the peer with them (see [`Packet::encode_within`]). Nothing changes if it is too large
+    /// all the same [MQTT-3.1.2-24] [MQTT-3.2.2-15], or cannot be said.
     pub(crate) fn send<B: Storage>(
         &mut self,
         now: Instant,
         packet: &Packet<B>,
     ) -> Result<(), EncodeError> {
+        packet.encode_within(self.peer_max_packet_size, self.version, self.transmit.sink())?;
         self.last_sent = now;
-        packet.encode(self.version, self.transmit.sink())
+        Ok(())
     }
 
     /// Appends the packet that is known to be legal and has no limit yet.
@@ -117,11 +120,9 @@ impl Connection {
         self.excess = self.transmit.len().saturating_sub(self.transmit_limit);
     }
 
-    /// That a packet can be said in this version and is not too large for the peer
-    /// [MQTT-3.1.2-24] [MQTT-3.2.2-15].
-    pub(crate) fn check_packet<B: Storage>(&self, packet: &Packet<B>) -> Result<(), CommandError> {
-        let (size, limit) = (packet.encoded_len(self.version)?, self.peer_max_packet_size);
-        if size <= limit { Ok(()) } else { Err(CommandError::PacketTooLarge { size, limit }) }
+    /// Whether [`send`](Self::send) would take this packet.
+    pub(crate) fn can_send<B: Storage>(&self, packet: &Packet<B>) -> bool {
+        packet.encoded_len_within(self.peer_max_packet_size, self.version).is_ok()
     }
 
     /// Says good-bye where the version has a word for it, and forgets nothing: what was queued
@@ -136,8 +137,7 @@ impl Connection {
         };
         if said {
             let reason = reason.for_disconnect(self.role);
-            // Two to four bytes without properties: encodable and within every limit that can be
-            // announced.
+            // Two or three bytes: whoever takes no more than two is not told why.
             let _ = self.send(now, &PacketRef::Disconnect(Disconnect::new(reason)));
         }
     }
@@ -400,8 +400,8 @@ impl Connection {
             PacketType::PubRel => Packet::PubRel(ack),
             _ => Packet::PubComp(ack),
         };
-        // Four or five bytes with a code that is legal here: encodable, and smaller than any
-        // PUBLISH it answers.
+        // Four or five bytes with a code that is legal here. Whoever takes no packet of that size
+        // has asked for no answers.
         let _ = self.send(now, &packet);
     }
 
@@ -482,3 +482,6 @@ impl Aliases {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,7 +184,8 @@ pub enum CommandError {
     /// No packet identifier is free.
     #[error("no packet identifier is free")]
     NoPacketId,
-    /// Larger than the peer's Maximum Packet Size.
+    /// Larger than the peer's Maximum Packet Size, even without what may be left out
+    /// [MQTT-3.1.2-24] [MQTT-3.2.2-15].
     #[error("a packet of {size} bytes is larger than the {limit} the peer takes")]
     PacketTooLarge {
         /// With the fixed header.
@@ -200,7 +201,16 @@ pub enum CommandError {
     NothingToAnswer,
     /// The request cannot be said in this version.
     #[error("{0}")]
-    Encode(#[from] EncodeError),
+    Encode(#[source] EncodeError),
+}
+
+impl From<EncodeError> for CommandError {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::PacketTooLarge { size, limit } => Self::PacketTooLarge { size, limit },
+            error => Self::Encode(error),
+        }
+    }
 }
 
 /// How an exchange ended.

@@ -224,7 +224,6 @@ impl Server {
         let now = self.advance(now);
         self.session = Some(session);
         let connack = accept.connack(self.connection.version, &self.config);
-        self.connection.check_packet(&connack)?;
         self.connection.send(now, &connack)?;
         self.state = State::Connected;
         if let Some(seconds) = accept.keep_alive {
@@ -243,7 +242,7 @@ impl Server {
     #[must_use]
     pub fn can_accept(&self, accept: &Accept) -> bool {
         let connack = accept.connack(self.connection.version, &self.config);
-        self.connection.check_packet(&connack).is_ok()
+        self.connection.can_send(&connack)
     }
 
     /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection
@@ -257,9 +256,7 @@ impl Server {
         let reason = reason.nearest_in(self.connection.version, PacketType::ConnAck);
         let connack = Packet::<Bytes>::ConnAck(ConnAck::refused(reason));
         // [MQTT-3.1.2-24] Who takes no five bytes is told nothing.
-        if self.connection.check_packet(&connack).is_ok() {
-            let _ = self.connection.send(now, &connack);
-        }
+        let _ = self.connection.send(now, &connack);
         CloseReason::Refused(reason)
     }
 
@@ -516,7 +513,6 @@ impl Server {
             return Err(CommandError::NotConnected);
         }
         let now = self.advance(now);
-        self.connection.check_packet(packet)?;
         Ok(self.connection.send(now, packet)?)
     }
 

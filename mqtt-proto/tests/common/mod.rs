@@ -1,7 +1,9 @@
 //! Tables and bytes, for the tests that are data.
 #![allow(dead_code, reason = "each test target takes what it needs")]
 
+#[cfg(feature = "bytes")]
 pub(crate) mod codes;
+#[cfg(feature = "bytes")]
 pub(crate) mod properties;
 pub(crate) mod wire;
 

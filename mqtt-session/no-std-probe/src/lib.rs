@@ -25,20 +25,20 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     }
 }
 
-/// Reads a packet and writes it again, in place; its size, or 0.
+/// Reads a packet and writes it again for a peer that takes 128 bytes; its size, or 0.
 // Only what has a name for the linker is kept.
 #[unsafe(no_mangle)]
 pub extern "C" fn borrowed(input: &[u8; 256], output: &mut [u8; 256]) -> usize {
     let mut decoder = Decoder::new(Role::Client, ProtocolVersion::V5);
     match decoder.decode(input) {
         Ok(Status::Ready((packet, _))) => {
-            packet.encode_to_slice(ProtocolVersion::V5, output).unwrap_or(0)
+            packet.encode_to_slice_within(128, ProtocolVersion::V5, output).unwrap_or(0)
         }
         _ => 0,
     }
 }
 
-/// The same with an owned packet.
+/// Reads an owned packet and writes it again.
 #[cfg(feature = "alloc")]
 #[unsafe(no_mangle)]
 pub extern "C" fn owned(input: &[u8; 256], output: &mut [u8; 256]) -> usize {
