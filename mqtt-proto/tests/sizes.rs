@@ -33,9 +33,9 @@ fn values_are_as_large_as_they_were() {
         Connect<&[u8]> = 168;
         ConnectPacket<&[u8]> = 56;
         ConnectPacket<Bytes> = 88;
-        Packet<&[u8]> = 96;
-        Packet<Bytes> = 128;
-        Result<Status<Packet<Bytes>>, DecodeError> = 128;
+        Packet<&[u8]> = 88;
+        Packet<Bytes> = 120;
+        Result<Status<Packet<Bytes>>, DecodeError> = 120;
     };
     let wrong: Vec<_> = sizes.into_iter().filter(|(_, size, expected)| size != expected).collect();
     assert!(wrong.is_empty(), "type, size, expected: {wrong:#?}");

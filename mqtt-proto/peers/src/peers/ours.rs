@@ -169,10 +169,16 @@ fn packets<const LEVEL: u8>(stream: &[u8]) -> Vec<PacketRef<'_>> {
     frames(stream).map_while(decode).collect()
 }
 
+/// The same as the decoder gives them out of a buffer.
 fn owned_packets<const LEVEL: u8>(stream: &[u8]) -> Vec<Packet<Bytes>> {
-    let shared = spare(stream).freeze();
-    let own = |packet: PacketRef<'_>| packet.map(&mut |field: &[u8]| shared.slice_ref(field));
-    packets::<LEVEL>(&shared).into_iter().map(own).collect()
+    let mut src = spare(stream);
+    let mut decoders =
+        [Role::Client, Role::Server].map(|sender| Decoder::new(sender, version(LEVEL)));
+    let decode = || {
+        let decoder = &mut decoders[usize::from(is_from_server(*src.first()?))];
+        decoder.decode_bytes(&mut src).ok()?.ready()
+    };
+    std::iter::from_fn(decode).collect()
 }
 
 fn encode_borrowed<const LEVEL: u8>(stream: &[u8]) -> Box<dyn Bench> {
