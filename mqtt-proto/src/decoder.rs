@@ -38,8 +38,10 @@ const PUBCOMP: u8 = PacketType::PubComp as u8;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    sender: Role,
-    version: Option<ProtocolVersion>,
+    /// Of every packet behind a CONNECT.
+    context: Context,
+    /// Whether that is known already.
+    awaits_connect: bool,
     /// How a packet may begin now; after an error none may.
     legal: &'static FirstBytes,
     max_packet_size: u32,
@@ -62,7 +64,13 @@ impl Decoder {
 
     const fn with(sender: Role, version: Option<ProtocolVersion>) -> Self {
         let legal = FirstBytes::of(sender, version);
-        Self { sender, version, legal, max_packet_size: MAX_PACKET_SIZE, failed: None }
+        let awaits_connect = version.is_none();
+        let version = match version {
+            Some(version) => version,
+            None => ProtocolVersion::V5,
+        };
+        let context = Context { version, sender };
+        Self { context, awaits_connect, legal, max_packet_size: MAX_PACKET_SIZE, failed: None }
     }
 
     /// Refuses packets of more than `limit` bytes, fixed header included, as soon as their length
@@ -81,7 +89,7 @@ impl Decoder {
     /// The version, once it is known.
     #[must_use]
     pub const fn version(&self) -> Option<ProtocolVersion> {
-        self.version
+        if self.awaits_connect { None } else { Some(self.context.version) }
     }
 
     /// The fixed header at the start of `src`. What type, flags and length show to be wrong is
@@ -148,13 +156,13 @@ impl Decoder {
         };
         let cursor = Cursor::new(&src.bytes()[start..len], len);
         match first >> 4 {
-            PUBLISH => match publish::Layout::read(first, cursor, self.context()) {
+            PUBLISH => match publish::Layout::read(first, cursor, self.context) {
                 Ok(layout) => src.publish(layout, len, |publish| {
                     Ok(Status::Ready(ready(Packet::Publish(publish), len)))
                 }),
                 Err(error) => Err(self.fail(error)),
             },
-            number @ PUBACK..=PUBCOMP => match ack::Layout::read(number, cursor, self.context()) {
+            number @ PUBACK..=PUBCOMP => match ack::Layout::read(number, cursor, self.context) {
                 Ok(layout) => {
                     let ack = if layout.is_plain() {
                         src.skip(len);
@@ -171,13 +179,6 @@ impl Decoder {
         }
     }
 
-    /// The first packet is a CONNECT, so the version of every other one is known.
-    #[inline(always)]
-    fn context(&self) -> Context {
-        let version = self.version.unwrap_or(ProtocolVersion::V5);
-        Context { version, sender: self.sender }
-    }
-
     /// Out of the hot path: once per connection, and the largest packet.
     #[inline(never)]
     fn connect<B: Storage, T>(
@@ -187,12 +188,13 @@ impl Decoder {
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
         let (bytes, len) = (packet.as_ref(), packet.as_ref().len());
-        let layout = match connect_packet::Layout::read(Cursor::after(bytes, start), self.version) {
+        let layout = match connect_packet::Layout::read(Cursor::after(bytes, start), self.version())
+        {
             Ok(layout) => layout,
             Err(error) => return Err(self.fail(error)),
         };
-        self.version = Some(layout.version);
-        self.legal = FirstBytes::of(self.sender, self.version);
+        (self.context.version, self.awaits_connect) = (layout.version, false);
+        self.legal = FirstBytes::of(self.context.sender, self.version());
         // Not checked while the version was unknown.
         if layout.version == ProtocolVersion::V5 && !wire::is_minimal(&bytes[1..start]) {
             return Err(self.fail(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1)));
@@ -209,7 +211,7 @@ impl Decoder {
         ready: impl FnOnce(Packet<B>, usize) -> T,
     ) -> Result<Status<T>, DecodeError> {
         let len = packet.as_ref().len();
-        packet::decode_other(first >> 4, packet, start, self.context(), |packet| match packet {
+        packet::decode_other(first >> 4, packet, start, self.context, |packet| match packet {
             Ok(packet) => Ok(Status::Ready(ready(packet, len))),
             Err(error) => Err(self.fail(error)),
         })
@@ -263,7 +265,7 @@ impl Decoder {
         }
         if let Some(&first) = src.first() {
             let number = first >> 4;
-            if let Some(kind) = refusal(number, self.sender, self.version) {
+            if let Some(kind) = refusal(number, self.context.sender, self.version()) {
                 return Err(DecodeError::new(kind, 0));
             }
         }
@@ -276,7 +278,7 @@ impl Decoder {
 
     /// [MQTT-1.5.5-1]; 3.1.1 does not ask for the shortest form.
     fn check_minimal(&self, header: &FrameHeader) -> Result<(), DecodeError> {
-        if !header.minimal && self.version == Some(ProtocolVersion::V5) {
+        if !header.minimal && self.version() == Some(ProtocolVersion::V5) {
             return Err(DecodeError::new(DecodeErrorKind::VarIntNotMinimal, 1));
         }
         Ok(())

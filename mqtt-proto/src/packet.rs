@@ -262,6 +262,10 @@ impl<B: Storage> Packet<B> {
             Self::Disconnect(disconnect) if disconnect.is_bare() => {
                 return Some(Bare::Two([0xe0, 0]));
             }
+            Self::ConnAck(connack) if version == ProtocolVersion::V311 => {
+                let [flags, code] = connack.bare()?;
+                return Some(Bare::Four([0x20, 2, flags, code]));
+            }
             Self::UnsubAck(ack) if version == ProtocolVersion::V311 && ack.is_bare() => {
                 let [high, low] = ack.id.get().to_be_bytes();
                 return Some(Bare::Four([0xb0, 2, high, low]));

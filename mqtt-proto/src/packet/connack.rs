@@ -88,6 +88,16 @@ impl<B: Storage> ConnAck<B> {
         Ok(Self { session_present, reason, properties: properties.last_of(packet) })
     }
 
+    /// All that 3.1.1 says, where it can say it.
+    #[inline(always)]
+    pub(crate) fn bare(&self) -> Option<[u8; 2]> {
+        let code = self.reason.connect_return_code()?;
+        if !self.properties.is_empty() || self.session_present && code != 0 {
+            return None;
+        }
+        Some([self.session_present.into(), code])
+    }
+
     pub(crate) fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> ConnAck<C> {
         ConnAck {
             session_present: self.session_present,
