@@ -263,11 +263,12 @@ impl Decoder {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if let Some(&first) = src.first() {
-            let number = first >> 4;
-            if let Some(kind) = refusal(number, self.context.sender, self.version()) {
-                return Err(DecodeError::new(kind, 0));
-            }
+        // What is legal but for its flags is refused by the frame header.
+        if let Some(&first) = src.first()
+            && !self.legal.contains(first)
+            && let Some(kind) = refusal(first >> 4, self.context.sender, self.version())
+        {
+            return Err(DecodeError::new(kind, 0));
         }
         let status = FrameHeader::parse(src, self.max_packet_size)?;
         if let Status::Ready(header) = &status {
