@@ -6,9 +6,10 @@ use crate::Storage;
 ///
 /// An owned name that is short is copied: two changes of a shared reference count cost more than
 /// that. Where it is does not matter for equality, order and hash, which are those of the bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Name<B> {
     Kept(B),
+    /// Behind the name there may be any bytes.
     Short { len: u8, bytes: [u8; SHORT] },
 }
 
