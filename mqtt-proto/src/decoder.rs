@@ -115,11 +115,12 @@ impl Decoder {
         self.next(src, |packet, len| (packet, len))
     }
 
-    /// Takes the packet at the start of `src` out of it. The packet shares the buffer; what is kept
-    /// for long should be copied out of it, see [`Message::detach`](crate::Message::detach).
+    /// Takes the packet at the start of `src` out of it. The packet shares the buffer, but for a short
+    /// topic name; what is kept for long should be copied out of it, see
+    /// [`Message::detach`](crate::Message::detach).
     ///
     /// # Errors
-    /// As [`decode`](Self::decode).
+    /// As [`decode`](Self::decode). What is left in `src` is of no use then.
     #[cfg(feature = "bytes")]
     #[inline]
     pub fn decode_bytes(

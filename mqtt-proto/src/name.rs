@@ -10,7 +10,10 @@ use crate::Storage;
 pub(crate) enum Name<B> {
     Kept(B),
     /// Behind the name there may be any bytes.
-    Short { len: u8, bytes: [u8; SHORT] },
+    Short {
+        len: u8,
+        bytes: [u8; SHORT],
+    },
 }
 
 /// The longest name that is copied. A name of any storage takes 40 bytes with it.

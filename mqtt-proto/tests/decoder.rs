@@ -173,3 +173,27 @@ fn secrets_are_not_printed() {
     let bytes = format!("{:?}", b"hunter2");
     assert!(!text.contains("hunter2") && !text.contains(&bytes), "{text}");
 }
+
+#[test]
+fn a_topic_name_of_any_length_is_the_same_borrowed_owned_and_detached() {
+    for len in 1..100 {
+        for payload in [0, 1, 37, 100] {
+            let topic = "t".repeat(len);
+            let payload = vec![b'p'; payload];
+            let publish =
+                Publish::new(TopicName::borrowed(&topic).unwrap(), &payload[..]).with_retain(true);
+            let mut src = BytesMut::new();
+            publish.encode(ProtocolVersion::V311, &mut src).unwrap();
+            let mut decoder = Decoder::new(Role::Server, ProtocolVersion::V311);
+            let Ok(Status::Ready(Packet::Publish(owned))) = decoder.decode_bytes(&mut src) else {
+                panic!("{len} and {}", payload.len())
+            };
+            assert_eq!(owned.as_ref(), publish);
+            for name in [&owned.message.topic, &owned.message.detach().topic] {
+                assert_eq!(name.as_str(), topic);
+                assert_eq!(name.clone().into_inner(), topic);
+                assert_eq!(*name, TopicName::try_from(topic.as_str()).unwrap());
+            }
+        }
+    }
+}
