@@ -180,7 +180,7 @@ impl Decoder {
         }
     }
 
-    /// Out of the hot path: once per connection, and the largest packet.
+    /// Out of the hot path: once per connection.
     #[inline(never)]
     fn connect<B: Storage, T>(
         &mut self,
@@ -237,10 +237,12 @@ impl Decoder {
             _ => return None,
         };
         let len = start as u32 + remaining;
-        if len > self.max_packet_size || src.len() < len as usize {
+        if len > self.max_packet_size {
             return None;
         }
-        Some(Frame { first: *first, start, len: len as usize })
+        // Not `as`: see `frame`.
+        let len = usize::try_from(len).ok().filter(|&len| len <= src.len())?;
+        Some(Frame { first: *first, start, len })
     }
 
     /// Where a packet that is all there begins and ends.

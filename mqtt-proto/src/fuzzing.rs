@@ -38,6 +38,21 @@ pub const TARGETS: [(&str, Body); 5] = [
 const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::V311, ProtocolVersion::V5];
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
+/// What is written within a limit is within it, in every way the same, and all of it if it fits.
+fn check_limit<B: Storage>(packet: &Packet<B>, version: ProtocolVersion, limit: u32, whole: &[u8]) {
+    let mut bytes = Vec::new();
+    let outcome = packet.encode_within(version, limit, &mut bytes);
+    let mut slice = vec![0; limit as usize];
+    let len = bytes.len();
+    assert_eq!(packet.encoded_len_within(version, limit), outcome.map(|()| len as u32));
+    assert_eq!(packet.encode_to_slice_within(version, limit, &mut slice), outcome.map(|()| len));
+    assert_eq!(slice[..len], bytes);
+    assert!(outcome.is_ok() || bytes.is_empty());
+    if whole.len() <= limit as usize {
+        assert_eq!(bytes, whole);
+    }
+}
+
 /// Encodes in every way there is. All must agree, and write nothing where they fail.
 fn encode<B: Storage>(
     packet: &Packet<B>,
@@ -56,6 +71,9 @@ fn encode<B: Storage>(
         (Ok(()), Err(error)) => panic!("{packet:?} was encoded but has no length: {error}"),
     };
     assert_eq!(bytes.len(), len);
+    for limit in [2, 5, 40, len - 1, len] {
+        check_limit(packet, version, limit as u32, &bytes);
+    }
 
     const UNTOUCHED: u8 = 0xee;
     let mut slice = vec![UNTOUCHED; len + 3];

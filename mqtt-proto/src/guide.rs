@@ -192,8 +192,9 @@
 //! # Ok::<_, EncodeError>(())
 //! ```
 //!
-//! The peer may have said how much it takes, in the Maximum Packet Size of CONNECT or CONNACK. Compare
-//! [`Packet::encoded_len`] with it: a packet above it must not be sent [MQTT-3.1.2-24].
+//! The peer may have said how much it takes, in the Maximum Packet Size of CONNECT or CONNACK.
+//! [`Packet::encode_within`] takes that limit, leaves out the Reason String and User Properties that
+//! must not make a packet larger, and writes nothing if it is too large all the same [MQTT-3.1.2-24].
 //!
 //! # Send a large payload by reference
 //!
@@ -229,6 +230,9 @@
 //! | SUBSCRIBE: [`Subscribe`] | SUBACK: [`SubAck`] | PUBACK, PUBREC, PUBREL, PUBCOMP: [`Ack`] |
 //! | UNSUBSCRIBE: [`Unsubscribe`] | UNSUBACK: [`UnsubAck`] | DISCONNECT: [`Disconnect`] |
 //! | PINGREQ: [`Packet::PingReq`] | PINGRESP: [`Packet::PingResp`] | AUTH: [`Auth`] |
+//!
+//! `Packet::Connect` holds a [`ConnectPacket`]: [`fields`](ConnectPacket::fields) is what it says,
+//! [`Connect::to_packet`] makes one, and [`Connect::encode_to_slice`] writes one without an allocator.
 //!
 //! `B` in `Packet<B>` is where text and bytes live. [`PacketRef`], which is `Packet<&[u8]>`, borrows
 //! them; `Packet<Bytes>` owns them and can be kept and sent elsewhere.
@@ -390,9 +394,10 @@
 //!   grow; with it, a packet that is too large is refused by its fixed header, in at most 5 bytes.
 //! * Work is linear in the bytes of a packet. Asking again for a packet that is not all there costs its
 //!   fixed header only.
-//! * Packets of [`decode_bytes`](Decoder::decode_bytes) share the buffer they came in, and keep all of
-//!   it alive: a payload of 10 bytes may hold 64 KiB. Copy what you keep for long with
-//!   [`Message::detach`] or [`Publication::detach`], in one allocation of exactly its size.
+//! * Packets of [`decode_bytes`](Decoder::decode_bytes) share the buffer they came in, but for topic
+//!   names of up to 38 bytes, and keep all of it alive: a payload of 10 bytes may hold 64 KiB. Copy what
+//!   you keep for long with [`Message::detach`] or [`Publication::detach`], in one allocation of no more
+//!   than its size, beside a small one that counts its owners.
 //! * Encoding allocates nothing but what your buffer grows by. Constructors of owned values allocate:
 //!   one for each text, list or property list that is not empty.
 //!

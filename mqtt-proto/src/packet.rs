@@ -1,4 +1,4 @@
-//! All packets of both versions, and the one way in and out of bytes.
+//! All packets of both versions.
 
 pub(crate) mod ack;
 mod connack;
@@ -100,12 +100,6 @@ pub enum Packet<B: Storage> {
     PingResp,
     Disconnect(Disconnect<B>),
     Auth(Auth<B>),
-}
-
-/// The bytes of a packet that says no more than its type and which exchange it is about.
-enum Bare {
-    Two([u8; 2]),
-    Four([u8; 4]),
 }
 
 /// A packet that borrows from the bytes it was read from; nothing is allocated for it.
@@ -279,7 +273,9 @@ impl<B: Storage> Packet<B> {
         Some(Bare::Four([first, 2, high, low]))
     }
 
-    /// The packet with its bytes in another storage; `f` must keep them as they are.
+    /// The packet with its bytes in another storage. `f` must keep them as they are: what relies on
+    /// their having been checked may panic otherwise. A short topic name that is in the packet itself
+    /// stays there, and `f` does not see it.
     #[must_use]
     pub fn map<C: Storage>(self, f: &mut impl FnMut(B) -> C) -> Packet<C> {
         match self {
@@ -309,6 +305,12 @@ impl PacketRef<'_> {
     pub fn to_bytes(self) -> Packet<bytes::Bytes> {
         self.map(&mut bytes::Bytes::copy_from_slice)
     }
+}
+
+/// The bytes of a packet that says no more than its type and which exchange it is about.
+enum Bare {
+    Two([u8; 2]),
+    Four([u8; 4]),
 }
 
 /// Reads those packets that have no way of their own, behind a fixed header of `start` bytes.

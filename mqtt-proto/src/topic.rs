@@ -75,9 +75,22 @@ impl<B: Storage> TopicName<B> {
     }
 }
 
+impl<'a> TopicName<&'a [u8]> {
+    /// The bytes of the name, for as long as those of its packet. `None` for the copy of a short
+    /// name, which only [`Packet::map`](crate::Packet::map) of an owned packet leaves here.
+    #[must_use]
+    pub const fn into_inner(self) -> Option<&'a [u8]> {
+        match self.0 {
+            Name::Kept(bytes) => Some(bytes),
+            Name::Short { .. } => None,
+        }
+    }
+}
+
 #[cfg(feature = "bytes")]
 impl TopicName<bytes::Bytes> {
-    /// The bytes of the name; allocates if it was read from a packet and has no more than 38.
+    /// The bytes of the name; allocates if it has no more than 38 and comes from a packet or from
+    /// [`Message::detach`](crate::Message::detach).
     #[must_use]
     pub fn into_inner(self) -> bytes::Bytes {
         self.0.into_bytes()

@@ -1,4 +1,5 @@
-//! Cursors over the bytes of a packet: the only code that reads or writes a wire byte.
+//! Cursors over the bytes of a packet. What is read or written in one piece goes past them: a short
+//! fixed header, a bare packet.
 
 use crate::{
     DecodeError, DecodeErrorKind, PacketId, PacketType, Properties, PropertyOwner, PropertySet,

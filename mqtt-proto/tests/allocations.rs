@@ -70,8 +70,8 @@ fn decode_and_encode(version: ProtocolVersion, bytes: &[u8], out: &mut [u8]) -> 
         assert_eq!(packet.encode_to_slice(version, out), Ok(len as usize));
         packet.encode(version, &mut &mut *out).unwrap();
         for limit in [2, 20, len - 1] {
-            let _ = packet.encoded_len_within(limit, version);
-            let _ = packet.encode_to_slice_within(limit, version, out);
+            let _ = packet.encoded_len_within(version, limit);
+            let _ = packet.encode_to_slice_within(version, limit, out);
         }
         count += 1;
     }

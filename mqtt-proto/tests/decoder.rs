@@ -197,3 +197,29 @@ fn a_topic_name_of_any_length_is_the_same_borrowed_owned_and_detached() {
         }
     }
 }
+
+#[test]
+fn of_two_faults_the_one_that_makes_the_packet_malformed_is_named() {
+    for (bytes, expected, offset) in [
+        // Authentication data without a method, and two bytes too many.
+        (&b"\xf0\x09\x18\x04\x16\0\x01\x64\x01\xe0\xd7"[..], DecodeErrorKind::TrailingBytes, 8),
+        // A user property whose name is no text and whose value is cut short.
+        (b"\xe0\x07\0\x05\x26\0\x01\xff\0", DecodeErrorKind::InvalidUtf8, 4),
+    ] {
+        let error = Decoder::new(Role::Client, ProtocolVersion::V5).decode(bytes).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (expected, offset));
+        assert_eq!(error.reason_code(), ReasonCode::MALFORMED_PACKET);
+    }
+}
+
+#[test]
+fn a_packet_without_payload_keeps_nothing_of_its_buffer() {
+    for bytes in [&b"\x30\x03\0\x01a"[..], b"\x40\x02\0\x01", b"\xc0\0"] {
+        let mut src = BytesMut::with_capacity(64);
+        src.extend_from_slice(bytes);
+        let capacity = src.capacity();
+        let mut decoder = Decoder::new(Role::Client, ProtocolVersion::V311);
+        let packet = decoder.decode_bytes(&mut src).unwrap().ready().unwrap();
+        assert!(src.try_reclaim(capacity), "{packet:?} shares the buffer");
+    }
+}

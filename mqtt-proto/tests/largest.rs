@@ -36,8 +36,8 @@ fn the_largest_publish_is_written_and_one_byte_more_is_not() {
         assert_eq!(written, head(version));
         let packet = Packet::Publish(largest);
         let too_large = EncodeError::PacketTooLarge { size: MAX_PACKET_SIZE, limit: LARGEST };
-        assert_eq!(packet.encoded_len_within(MAX_PACKET_SIZE, version), Ok(MAX_PACKET_SIZE));
-        assert_eq!(packet.encoded_len_within(LARGEST, version), Err(too_large));
+        assert_eq!(packet.encoded_len_within(version, MAX_PACKET_SIZE), Ok(MAX_PACKET_SIZE));
+        assert_eq!(packet.encoded_len_within(version, LARGEST), Err(too_large));
         let no_room = Err(EncodeError::BufferTooSmall);
         assert_eq!(packet.encode_to_slice(version, &mut [0; 100]), no_room);
 
@@ -45,7 +45,7 @@ fn the_largest_publish_is_written_and_one_byte_more_is_not() {
         let packet = Packet::Publish(larger);
         written.clear();
         assert_eq!(packet.encoded_len(version), Err(EncodeError::TooLong));
-        assert_eq!(packet.encoded_len_within(u32::MAX, version), Err(EncodeError::TooLong));
+        assert_eq!(packet.encoded_len_within(version, u32::MAX), Err(EncodeError::TooLong));
         assert_eq!(packet.encode(version, &mut written), Err(EncodeError::TooLong));
         assert_eq!(packet.encode_to_slice(version, &mut [0; 100]), Err(EncodeError::TooLong));
         assert_eq!(larger.head_len(version), Err(EncodeError::TooLong));

@@ -74,19 +74,19 @@ fn encode_within(
     version: ProtocolVersion,
 ) -> Result<BytesMut, EncodeError> {
     let mut bytes = BytesMut::new();
-    let written = packet.encode_within(limit, version, &mut bytes);
-    assert_eq!(packet.encoded_len_within(limit, version), written.map(|()| bytes.len() as u32));
+    let written = packet.encode_within(version, limit, &mut bytes);
+    assert_eq!(packet.encoded_len_within(version, limit), written.map(|()| bytes.len() as u32));
 
     let mut slice = [0xee; 300];
-    let in_slice = packet.encode_to_slice_within(limit, version, &mut slice);
+    let in_slice = packet.encode_to_slice_within(version, limit, &mut slice);
     assert_eq!(in_slice, written.map(|()| bytes.len()));
     assert_eq!(slice[..bytes.len()], bytes);
     assert!(slice[bytes.len()..].iter().all(|&byte| byte == 0xee));
     if let Some(short) = bytes.len().checked_sub(1) {
         let mut room = &mut slice[..short];
         let too_small = EncodeError::BufferTooSmall;
-        assert_eq!(packet.encode_to_slice_within(limit, version, room), Err(too_small));
-        assert_eq!(packet.encode_within(limit, version, &mut room), Err(too_small));
+        assert_eq!(packet.encode_to_slice_within(version, limit, room), Err(too_small));
+        assert_eq!(packet.encode_within(version, limit, &mut room), Err(too_small));
     }
     written.map(|()| bytes)
 }
@@ -271,6 +271,12 @@ proptest! {
         let mut head = BytesMut::new();
         publish.encode_head(version, &mut head).unwrap();
         prop_assert_eq!(publish.head_len(version), Ok(head.len() as u32));
+        let mut slice = vec![0; head.len()];
+        prop_assert_eq!(publish.encode_head_to_slice(version, &mut slice), Ok(head.len()));
+        prop_assert_eq!(&slice, &head);
+        slice.pop();
+        let too_small = Err(EncodeError::BufferTooSmall);
+        prop_assert_eq!(publish.encode_head_to_slice(version, &mut slice), too_small);
         head.extend_from_slice(&publish.message.payload);
         prop_assert_eq!(head, encode(&Packet::Publish(publish.as_ref()), version).unwrap());
     }

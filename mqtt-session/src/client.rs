@@ -129,7 +129,7 @@ impl Client {
         };
         let decoder = Decoder::new(Role::Server, self.options.version);
         let mut connection = Connection::new(Role::Client, decoder, limits, now);
-        // It was encoded once, in `new`; only the client identifier and Clean Start have changed
+        // It was checked once, in `new`; only the client identifier and Clean Start have changed
         // since.
         let _ = connection.send_connect(now, &self.connect);
         self.connection = Some(connection);

@@ -86,7 +86,7 @@ impl Connection {
         now: Instant,
         packet: &Packet<B>,
     ) -> Result<(), EncodeError> {
-        packet.encode_within(self.peer_max_packet_size, self.version, self.transmit.sink())?;
+        packet.encode_within(self.version, self.peer_max_packet_size, self.transmit.sink())?;
         self.last_sent = now;
         Ok(())
     }
@@ -97,8 +97,9 @@ impl Connection {
         now: Instant,
         connect: &Connect<Bytes>,
     ) -> Result<(), EncodeError> {
+        connect.encode(self.transmit.sink())?;
         self.last_sent = now;
-        connect.encode(self.transmit.sink())
+        Ok(())
     }
 
     /// Whether there is room for another message.
@@ -122,7 +123,7 @@ impl Connection {
 
     /// Whether [`send`](Self::send) would take this packet.
     pub(crate) fn can_send<B: Storage>(&self, packet: &Packet<B>) -> bool {
-        packet.encoded_len_within(self.peer_max_packet_size, self.version).is_ok()
+        packet.encoded_len_within(self.version, self.peer_max_packet_size).is_ok()
     }
 
     /// Says good-bye where the version has a word for it, and forgets nothing: what was queued

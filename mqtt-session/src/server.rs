@@ -208,7 +208,8 @@ impl Server {
     ///
     /// # Errors
     /// [`CommandError::NothingToAnswer`] if no CONNECT awaits an answer,
-    /// [`CommandError::PacketTooLarge`] if the client takes no packet of the size of this CONNACK:
+    /// [`CommandError::PacketTooLarge`] if the client takes no packet of the size of this CONNACK, even
+    /// without what may be left out:
     /// [`reject`](Self::reject) it; the session is to be had from
     /// [`take_session`](Self::take_session).
     pub fn accept(

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 
 use super::{ROLES, VERSIONS, encode, oracle};
 use crate::{
-    DecodeError, DecodeErrorKind, Decoder, FrameHeader, MAX_PACKET_SIZE, Packet, PacketRef,
-    PacketType, ProtocolVersion, Role, Status,
+    DecodeError, DecodeErrorKind, Decoder, FrameHeader, MAX_DISPLAY_LEN, MAX_PACKET_SIZE, Packet,
+    PacketRef, PacketType, ProtocolVersion, Role, Status,
 };
 
 /// One packet, from either side of either version: borrowed and owned are the same, what is
@@ -55,6 +55,10 @@ fn check_packet(packet: &PacketRef<'_>, sender: Role, version: ProtocolVersion) 
         let same = Ok(Status::Ready((*packet, bytes.len())));
         let again = ROLES.map(|role| Decoder::new(role, version).decode(&bytes) == same);
         assert!(again.contains(&true), "{packet:?} is another in {version}");
+    }
+    assert!(format!("{packet}").len() <= MAX_DISPLAY_LEN);
+    if let Packet::Connect(connect) = packet {
+        assert_eq!(connect.fields().to_packet(), Ok(packet.to_bytes()));
     }
     if let Packet::Publish(publish) = packet {
         assert_eq!(publish.message.detach().as_ref(), publish.message);

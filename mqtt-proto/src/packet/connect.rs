@@ -133,7 +133,7 @@ impl<B: Storage> Connect<B> {
     /// As [`Packet::encode_to_slice`](crate::Packet::encode_to_slice), in its own version.
     ///
     /// # Errors
-    /// As [`Packet::encode`](crate::Packet::encode).
+    /// As [`Packet::encode_to_slice`](crate::Packet::encode_to_slice).
     pub fn encode_to_slice(&self, dst: &mut [u8]) -> Result<usize, EncodeError> {
         Body::encode_to_slice(self, self.version, dst)
     }

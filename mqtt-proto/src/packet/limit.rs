@@ -34,10 +34,10 @@ impl<B: Storage> Packet<B> {
     /// As [`encode_within`](Self::encode_within).
     pub fn encoded_len_within(
         &self,
-        limit: u32,
         version: ProtocolVersion,
+        limit: u32,
     ) -> Result<u32, EncodeError> {
-        match self.within(limit, version)? {
+        match self.within(version, limit)? {
             Within::Whole(len) => Ok(len),
             Within::Shortened(packet) => packet.encoded_len(version),
         }
@@ -53,7 +53,7 @@ impl<B: Storage> Packet<B> {
     /// let disconnect = Packet::Disconnect(disconnect);
     ///
     /// let mut sent = Vec::new();
-    /// disconnect.encode_within(10, ProtocolVersion::V5, &mut sent)?;
+    /// disconnect.encode_within(ProtocolVersion::V5, 10, &mut sent)?;
     /// assert_eq!(sent, [0xe0, 1, 0x8b]);
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
@@ -64,11 +64,11 @@ impl<B: Storage> Packet<B> {
     #[cfg(feature = "bytes")]
     pub fn encode_within(
         &self,
-        limit: u32,
         version: ProtocolVersion,
+        limit: u32,
         dst: &mut impl bytes::BufMut,
     ) -> Result<(), EncodeError> {
-        match self.within(limit, version)? {
+        match self.within(version, limit)? {
             Within::Whole(_) => self.encode(version, dst),
             Within::Shortened(packet) => packet.encode(version, dst),
         }
@@ -80,17 +80,17 @@ impl<B: Storage> Packet<B> {
     /// As [`encode_within`](Self::encode_within), and [`EncodeError::BufferTooSmall`].
     pub fn encode_to_slice_within(
         &self,
-        limit: u32,
         version: ProtocolVersion,
+        limit: u32,
         dst: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        match self.within(limit, version)? {
+        match self.within(version, limit)? {
             Within::Whole(_) => self.encode_to_slice(version, dst),
             Within::Shortened(packet) => packet.encode_to_slice(version, dst),
         }
     }
 
-    fn within(&self, limit: u32, version: ProtocolVersion) -> Result<Within<'_, B>, EncodeError> {
+    fn within(&self, version: ProtocolVersion, limit: u32) -> Result<Within<'_, B>, EncodeError> {
         // This also makes every check there is, so that what is shortened is legal.
         let mut size = self.encoded_len(version)?;
         if size <= limit {

@@ -242,8 +242,12 @@ impl<B: Storage> Publish<B> {
         Ok(())
     }
 
+    /// As [`Packet::encode_to_slice`](crate::Packet::encode_to_slice).
+    ///
+    /// # Errors
+    /// As [`Packet::encode_to_slice`](crate::Packet::encode_to_slice).
     #[inline(always)]
-    pub(crate) fn encode_to_slice(
+    pub fn encode_to_slice(
         &self,
         version: ProtocolVersion,
         dst: &mut [u8],
@@ -264,6 +268,22 @@ impl<B: Storage> Publish<B> {
     pub fn head_len(&self, version: ProtocolVersion) -> Result<u32, EncodeError> {
         let payload = self.message.payload.as_ref().len() as u32;
         Ok(Head::of(self, version)?.packet_len() - payload)
+    }
+
+    /// As [`encode_head`](Self::encode_head), to the start of `dst`; returns the size.
+    ///
+    /// # Errors
+    /// As [`encode_to_slice`](Self::encode_to_slice).
+    #[inline]
+    pub fn encode_head_to_slice(
+        &self,
+        version: ProtocolVersion,
+        dst: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let head = Head::of(self, version)?;
+        let len = head.packet_len() as usize - self.message.payload.as_ref().len();
+        head.put(&mut SliceWriter::new(dst.get_mut(..len).ok_or(EncodeError::BufferTooSmall)?));
+        Ok(len)
     }
 
     /// Writes everything before the payload, for those who send the payload by reference.

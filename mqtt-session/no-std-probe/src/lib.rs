@@ -32,7 +32,7 @@ pub extern "C" fn borrowed(input: &[u8; 256], output: &mut [u8; 256]) -> usize {
     let mut decoder = Decoder::new(Role::Client, ProtocolVersion::V5);
     match decoder.decode(input) {
         Ok(Status::Ready((packet, _))) => {
-            packet.encode_to_slice_within(128, ProtocolVersion::V5, output).unwrap_or(0)
+            packet.encode_to_slice_within(ProtocolVersion::V5, 128, output).unwrap_or(0)
         }
         _ => 0,
     }
