@@ -8,6 +8,7 @@ mod decode;
 mod generate;
 mod oracle;
 mod properties;
+mod rebuild;
 mod roundtrip;
 mod stream;
 mod topics;

@@ -2,7 +2,7 @@ use alloc::format;
 
 use bytes::BytesMut;
 
-use super::{ROLES, VERSIONS, encode, oracle};
+use super::{ROLES, VERSIONS, encode, oracle, rebuild};
 use crate::{
     DecodeError, DecodeErrorKind, Decoder, FrameHeader, MAX_DISPLAY_LEN, MAX_PACKET_SIZE, Packet,
     PacketRef, PacketType, ProtocolVersion, Role, Status,
@@ -49,6 +49,7 @@ fn check_packet(packet: &PacketRef<'_>, sender: Role, version: ProtocolVersion) 
     // Reads every text in it.
     assert!(!format!("{packet:?}").is_empty());
     oracle::check(packet, sender, version);
+    rebuild::check(packet, version);
     for version in VERSIONS {
         // The other version says the same or nothing.
         let Ok(bytes) = encode(packet, version) else { continue };
