@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use mqtt_session::{
-    CloseReason, Instant, Server, ServerAction, Session, Transmit,
-    proto::{Packet, PacketRef, Publication, Publish, QoS, ReasonCode, Status, TopicFilter},
+    CloseReason, Inbound, Instant, Server, ServerAction, Session, Transmit,
+    proto::{PacketRef, QoS, ReasonCode, Status, TopicFilter},
 };
 
 use crate::{
@@ -245,21 +245,9 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let topic;
-        let mut packet: PacketRef<'_> = packet;
-        if let Packet::Publish(publish) = &mut packet {
-            match connection.server.resolve_topic(now, publish) {
-                Ok(None) => {}
-                Ok(Some(resolved)) => {
-                    topic = resolved;
-                    publish.message.topic = topic.as_ref();
-                }
-                Err(reason) => return self.end(now, id, reason, WillFate::Publish),
-            }
-        }
         match connection.server.handle_packet(now, packet) {
             None => {}
-            Some(ServerAction::Publish(publish)) => self.handle_publish(now, id, &publish),
+            Some(ServerAction::Publish(inbound)) => self.handle_publish(now, id, &inbound),
             Some(ServerAction::Finished { .. }) => {
                 connection.server.handle_flushed(now, |_, outcome| self.stats.ended(outcome));
                 self.replay(now, id);
@@ -281,16 +269,13 @@ impl Broker {
         }
     }
 
-    fn handle_publish(&mut self, now: Instant, id: ConnectionId, publish: &Publish<&[u8]>) {
+    fn handle_publish(&mut self, now: Instant, id: ConnectionId, inbound: &Inbound<&[u8]>) {
         let subscriber = self.connections.get(id).and_then(|connection| connection.subscriber);
-        let publication = Publication {
-            qos: publish.delivery.qos(),
-            retain: publish.retain,
-            message: publish.message,
-        };
-        let reason = self.publish(now, subscriber, &publication);
-        if let Some(connection) = self.connections.get_mut(id) {
-            connection.server.acknowledge(now, publish.delivery, reason);
+        let reason = self.publish(now, subscriber, &inbound.publication());
+        if let (Some(connection), Some(receipt)) = (self.connections.get_mut(id), inbound.receipt())
+        {
+            // Routing does not end the publisher's connection; if it ever did, there is nobody to answer.
+            let _ = connection.server.acknowledge(now, receipt, reason);
         }
     }
 

@@ -141,7 +141,7 @@ fn suback_comes_first() {
     world.subscribe_all(who, &[("a", AtLeastOnce.into()), ("b", AtLeastOnce.into())], 0);
     let kinds = world.actions(who).iter().map(|action| match action {
         ClientAction::Subscribed(_) => "SUBACK",
-        ClientAction::Deliver(_) => "PUBLISH",
+        ClientAction::Deliver { .. } => "PUBLISH",
         other => panic!("{other:?}"),
     });
     assert_eq!(kinds.collect::<Vec<_>>(), ["SUBACK", "PUBLISH", "PUBLISH"]);
@@ -236,7 +236,7 @@ fn a_client_is_heard_while_they_are_on_their_way() {
         world.stall(who, false);
         let actions = world.actions(who);
         let unsuback = actions.iter().position(|a| matches!(a, ClientAction::Unsubscribed(_)));
-        let deliver = |action: &ClientAction| matches!(action, ClientAction::Deliver(_));
+        let deliver = |action: &ClientAction| matches!(action, ClientAction::Deliver { .. });
         let before = actions[..unsuback.expect("UNSUBACK")].iter().filter(|a| deliver(a)).count();
         let all = actions.iter().filter(|a| deliver(a)).count();
         assert!(before > 0 && all <= before + 50 && all < 200, "{granted:?} {before} {all}");

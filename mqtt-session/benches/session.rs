@@ -46,11 +46,14 @@ impl Pair {
                         let accept = Accept::default();
                         self.server.accept(NOW, session, &accept, |_, _| {}).expect("a CONNECT");
                     }
-                    Some(ServerAction::Publish(publish)) => {
-                        black_box(&publish.message);
+                    Some(ServerAction::Publish(inbound)) => {
+                        black_box(inbound.publication());
                         messages += 1;
-                        let delivery = publish.delivery;
-                        self.server.acknowledge(NOW, delivery, ReasonCode::SUCCESS);
+                        if let Some(receipt) = inbound.receipt() {
+                            self.server
+                                .acknowledge(NOW, receipt, ReasonCode::SUCCESS)
+                                .expect("it is owed");
+                        }
                     }
                     _ => {}
                 }

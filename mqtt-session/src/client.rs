@@ -1,19 +1,18 @@
 //! The client's side of a session.
 
-use alloc::{collections::VecDeque, string::String};
-use core::time::Duration;
+use alloc::{collections::VecDeque, string::String, vec::Vec};
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, Connect, Decoder, MAX_PACKET_SIZE, Packet, PacketId, PacketRef, PacketType,
-    Properties, ProtocolVersion, Publication, Publish, QoS, ReasonCode, Role, Status, SubAck,
-    Subscribe, SubscribeFilters, UnsubAck, Unsubscribe, UnsubscribeFilters,
+    ConnAck, Connect, Decoder, Disconnect, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
+    PacketType, Properties, ProtocolVersion, Publication, Publish, QoS, ReasonCode, Role, Status,
+    Storage, SubAck, Subscribe, SubscribeFilters, UnsubAck, Unsubscribe, UnsubscribeFilters,
 };
 
 use crate::{
-    ClientOptions, CloseReason, CommandError, Instant, OptionsError, Outcome, PublishError,
-    Session, Transmit, Violation,
-    connection::{Connection, Limits, check_alias},
+    ClientOptions, CloseReason, CommandError, Inbound, Instant, JournalEntry, OptionsError,
+    Outcome, Overflow, PublishError, Receipt, Session, Transmit, Violation,
+    connection::{Arrival, Connection, Limits, check_alias},
     limits::ServerLimits,
 };
 
@@ -75,8 +74,22 @@ pub enum ClientState {
 pub enum ClientAction {
     /// The server accepted; its limits are honoured from here on.
     Connected(ConnAck<Bytes>),
+    /// The server did not accept; [`Close`](Self::Close) follows. The properties may say why, and
+    /// which other server to use.
+    Refused(ConnAck<Bytes>),
+    /// The server said DISCONNECT; [`Close`](Self::Close) follows.
+    Disconnected(Disconnect<Bytes>),
+    /// Write it down before anything that follows is acted upon or sent; only with
+    /// [`ClientOptions::journaled`].
+    Journal(JournalEntry),
     /// A message for the application. It shares the read buffer: detach it to keep it for long.
-    Deliver(Publish<Bytes>),
+    Deliver {
+        /// The packet, with its topic name.
+        publish: Publish<Bytes>,
+        /// What to name in [`Client::acknowledge`]; only with
+        /// [`ClientOptions::manual_acknowledgement`].
+        receipt: Option<Receipt>,
+    },
     /// A publish ended; of requests that got no answer too.
     Finished {
         /// What [`Client::publish`], [`Client::subscribe`] or [`Client::unsubscribe`] returned.
@@ -99,10 +112,35 @@ impl Client {
     /// # Errors
     /// [`OptionsError`] if the options make no legal CONNECT.
     pub fn new(options: ClientOptions) -> Result<Self, OptionsError> {
+        let mut session = Session::new(options.max_pending);
+        if options.journaled {
+            session = session.journaled();
+        }
+        Self::build(options, session)
+    }
+
+    /// A client that goes on with a session it had in another life, see [`Session::restore`]: its
+    /// first connection asks the server for it. Journaled, whatever the options say, if the session
+    /// is.
+    ///
+    /// # Errors
+    /// [`OptionsError`] if the options make no legal CONNECT, or none of a session that lasts.
+    pub fn with_session(
+        mut options: ClientOptions,
+        session: Session,
+    ) -> Result<Self, OptionsError> {
+        if !options.lasts() {
+            return Err(OptionsError::SessionDoesNotLast);
+        }
+        options.clean_start = false;
+        Self::build(options, session)
+    }
+
+    fn build(options: ClientOptions, session: Session) -> Result<Self, OptionsError> {
         let connect = options.connect()?;
         let server = ServerLimits::unknown(&options);
         Ok(Self {
-            session: Session::new(options.max_pending),
+            session,
             connect,
             options,
             connection: None,
@@ -126,6 +164,7 @@ impl Client {
             receive_maximum: self.options.receive_maximum,
             topic_alias_maximum: self.options.topic_alias_maximum,
             transmit_limit: self.options.max_transmit,
+            ack_timeout: self.options.ack_timeout,
         };
         let decoder = Decoder::new(Role::Server, self.options.version);
         let mut connection = Connection::new(Role::Client, decoder, limits, now);
@@ -143,7 +182,13 @@ impl Client {
         let now = self.advance(now);
         while let Some(connection) = self.reading() {
             match connection.decoder.decode_bytes(src) {
-                Ok(Status::Ready(packet)) => self.handle_packet(now, packet),
+                Ok(Status::Ready(packet)) => {
+                    if let Some(inbound) = self.handle_packet(now, packet) {
+                        let receipt = inbound.receipt();
+                        let publish = inbound.into_publish();
+                        self.act(ClientAction::Deliver { publish, receipt });
+                    }
+                }
                 Ok(Status::NeedMore(_)) => return,
                 Err(error) => {
                     connection.say_disconnect(now, error.reason_code());
@@ -153,41 +198,55 @@ impl Client {
         }
     }
 
-    /// A packet came. For drivers that decode by themselves; the rest call
+    /// A packet came, borrowed or owned. For drivers that decode by themselves; the rest call
     /// [`handle_input`](Self::handle_input).
-    pub fn handle_packet(&mut self, now: Instant, packet: Packet<Bytes>) {
+    ///
+    /// A message for the application is returned, and not an action: take the actions first, since
+    /// the entry of a journal that belongs to it is among them.
+    #[must_use = "a message for the application may be in it"]
+    pub fn handle_packet<B: Storage>(
+        &mut self,
+        now: Instant,
+        packet: Packet<B>,
+    ) -> Option<Inbound<B>> {
         let now = self.advance(now);
-        let Some(connection) = self.reading() else {
-            return;
-        };
-        connection.last_received = now;
-        if let Err(violation) = self.handle(packet)
-            && let Some(connection) = &mut self.connection
-        {
+        self.reading()?.last_received = now;
+        self.handle(packet).unwrap_or_else(|violation| {
+            let connection = self.connection.as_mut()?;
             let reason = connection.close_violation(now, violation);
             self.close(reason);
-        }
+            None
+        })
     }
 
     /// The time of [`poll_timeout`](Self::poll_timeout) came, or any other: a call too early does
     /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.advance(now);
-        let due = self.poll_timeout().is_some_and(|deadline| deadline <= now);
-        let Some(connection) = self.connection.as_mut().filter(|_| due) else {
-            return;
-        };
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.session.next_expiry()) {
+            self.expire();
+        }
         match self.state {
-            ClientState::Connecting { .. } => self.close(CloseReason::ConnectTimeout),
-            ClientState::Connected if self.ping_deadline.is_some() => {
-                // [section 3.1.2.10] The server is gone; there is nobody to say DISCONNECT to.
+            ClientState::Connecting { deadline } if deadline <= now => {
+                self.close(CloseReason::ConnectTimeout);
+            }
+            // [section 3.1.2.10] The server is gone; there is nobody to say DISCONNECT to.
+            ClientState::Connected if due(self.ping_deadline) => {
                 self.close(CloseReason::KeepAliveTimeout);
             }
             ClientState::Connected => {
-                let _ = connection.send(now, &PacketRef::PingReq);
-                self.ping_deadline = Some(now + self.options.ping_timeout);
+                if due(self.ping_at())
+                    && let Some(connection) = &mut self.connection
+                {
+                    let _ = connection.send(now, &PacketRef::PingReq);
+                    self.ping_deadline = Some(now + self.options.ping_timeout);
+                }
+                if due(self.ack_deadline()) {
+                    self.ack_timeout();
+                }
             }
-            ClientState::Idle | ClientState::Closing => {}
+            ClientState::Connecting { .. } | ClientState::Idle | ClientState::Closing => {}
         }
     }
 
@@ -200,17 +259,15 @@ impl Client {
         }
         self.state = ClientState::Idle;
         self.ping_deadline = None;
-        let actions = &mut self.actions;
-        let mut lost =
-            |id| actions.push_back(ClientAction::Finished { id, outcome: Outcome::Lost });
-        self.session.sender.cancel_requests(&mut lost);
+        let mut lost = Vec::new();
+        self.session.sender.cancel_requests(|id| lost.push(id));
         if !self.server.session_lasts {
-            self.session.sender.lose_session(&mut lost);
-            self.session.receiver.clear();
+            self.session.lose_peer(|id| lost.push(id));
             // A server that has not seen the connection end would resume a session that this side
             // has forgotten.
             self.connect.clean_start = true;
         }
+        self.lost(lost);
     }
 
     /// Publishes a message. At QoS 0 it is in the transmit buffer and forgotten. At QoS 1 and 2 it
@@ -234,9 +291,32 @@ impl Client {
             connection.send_at_most_once(now, publication.retain, &publication.message)?;
             return Ok(None);
         }
-        let id = self.session.publish(now, publication)?;
+        let id = self.queue(publication)?;
         self.pump();
         Ok(Some(id))
+    }
+
+    /// Says that the application has a message, or with an error code that it refuses it; only with
+    /// [`ClientOptions::manual_acknowledgement`]. Messages may be acknowledged late and in any order:
+    /// what goes on the wire keeps to the order of the standard [MQTT-4.6.0-2] [MQTT-4.6.0-3]. In
+    /// 3.1.1 there is no word for a refusal, and the message is acknowledged all the same.
+    ///
+    /// # Errors
+    /// [`CommandError::NothingToAnswer`] if the connection has ended on which the message came, or
+    /// it was acknowledged before; the server sends it again if it has to.
+    pub fn acknowledge(
+        &mut self,
+        now: Instant,
+        receipt: Receipt,
+        reason: ReasonCode,
+    ) -> Result<(), CommandError> {
+        let now = self.advance(now);
+        match (self.state, &mut self.connection) {
+            (ClientState::Connected, Some(connection)) => {
+                connection.acknowledge(&mut self.session, now, receipt, reason)
+            }
+            _ => Err(CommandError::NothingToAnswer),
+        }
     }
 
     /// Asks for messages. [`ClientAction::Subscribed`] with the identifier returned says what was
@@ -276,6 +356,22 @@ impl Client {
         self.request(now, PacketType::UnsubAck, codes, unsubscribe)
     }
 
+    /// Ends the session on this side: every message that waits or is in flight ends as lost, and the
+    /// next connection begins a new session on both sides.
+    ///
+    /// # Errors
+    /// [`CommandError::Connected`] while there is a network connection.
+    pub fn discard_session(&mut self) -> Result<(), CommandError> {
+        if self.connection.is_some() {
+            return Err(CommandError::Connected);
+        }
+        let mut lost = Vec::new();
+        self.session.discard(|id| lost.push(id));
+        self.lost(lost);
+        self.connect.clean_start = true;
+        Ok(())
+    }
+
     /// Says DISCONNECT with this code and asks to close. In 3.1.1 it has no code and means Normal
     /// disconnection, so with any other the connection ends without a word, and the server
     /// publishes the will. What is in the transmit buffer is written first; what waits for an
@@ -295,6 +391,7 @@ impl Client {
     pub fn poll_action(&mut self) -> Option<ClientAction> {
         if self.actions.is_empty() {
             self.pump();
+            self.take_journal();
         }
         self.actions.pop_front()
     }
@@ -318,15 +415,14 @@ impl Client {
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            ClientState::Connecting { deadline } => Some(deadline),
-            ClientState::Connected if self.ping_deadline.is_some() => self.ping_deadline,
-            ClientState::Connected if self.server.keep_alive > Duration::ZERO => self
-                .connection
-                .as_ref()
-                .map(|connection| connection.last_sent + self.server.keep_alive),
-            _ => None,
-        }
+        let connection = match self.state {
+            ClientState::Connecting { deadline } => [Some(deadline), None],
+            ClientState::Connected => {
+                [self.ping_deadline.or_else(|| self.ping_at()), self.ack_deadline()]
+            }
+            ClientState::Idle | ClientState::Closing => [None, None],
+        };
+        connection.into_iter().flatten().chain(self.session.next_expiry()).min()
     }
 
     /// Where the client is in the life of its connection.
@@ -394,53 +490,110 @@ impl Client {
 
     fn close(&mut self, reason: CloseReason) {
         self.state = ClientState::Closing;
-        self.actions.push_back(ClientAction::Close(reason));
+        self.act(ClientAction::Close(reason));
     }
 
-    fn handle(&mut self, packet: Packet<Bytes>) -> Result<(), Violation> {
+    /// What was changed before comes before.
+    fn act(&mut self, action: ClientAction) {
+        self.take_journal();
+        self.actions.push_back(action);
+    }
+
+    fn take_journal(&mut self) {
+        while let Some(entry) = self.session.poll_journal() {
+            self.actions.push_back(ClientAction::Journal(entry));
+        }
+    }
+
+    fn finished(&mut self, id: PacketId, outcome: Outcome) {
+        self.act(ClientAction::Finished { id, outcome });
+    }
+
+    fn lost(&mut self, ids: Vec<PacketId>) {
+        for id in ids {
+            self.finished(id, Outcome::Lost);
+        }
+    }
+
+    /// When it is time for PINGREQ, unless one is under way.
+    fn ping_at(&self) -> Option<Instant> {
+        let connection = self.connection.as_ref()?;
+        (self.ping_deadline.is_none() && !self.server.keep_alive.is_zero())
+            .then(|| connection.last_sent + self.server.keep_alive)
+    }
+
+    fn ack_deadline(&self) -> Option<Instant> {
+        self.connection.as_ref()?.ack_deadline(&self.session)
+    }
+
+    fn ack_timeout(&mut self) {
+        let Self { connection: Some(connection), session, actions, now, .. } = self else {
+            return;
+        };
+        let ended = |session: &mut Session, id, how| finished(actions, session, id, how);
+        if let Some(reason) = connection.handle_ack_timeout(session, *now, ended) {
+            self.close(reason);
+        }
+    }
+
+    fn handle<B: Storage>(&mut self, packet: Packet<B>) -> Result<Option<Inbound<B>>, Violation> {
         let packet_type = packet.packet_type();
         let now = self.now;
         let connecting = matches!(self.state, ClientState::Connecting { .. });
         let Some(connection) = &mut self.connection else {
-            return Ok(());
+            return Ok(None);
         };
         match packet {
-            Packet::ConnAck(connack) if connecting => self.handle_connack(connack)?,
-            // [MQTT-3.2.0-1]
-            _ if connecting => return Err(Violation::UnexpectedPacket(packet_type)),
-            Packet::Publish(mut publish) => {
-                if let Some(topic) = connection.resolve_topic(&publish)? {
-                    publish.message.topic = topic;
-                }
-                if connection.handle_publish(&self.session, now, &publish)? {
-                    let delivery = publish.delivery;
-                    connection.acknowledge(&mut self.session, now, delivery, ReasonCode::SUCCESS);
-                    self.actions.push_back(ClientAction::Deliver(publish));
-                }
+            Packet::Publish(publish) if !connecting => {
+                let topic = connection.resolve_topic(&publish)?;
+                let automatic = !self.options.manual_acknowledgement;
+                let session = &mut self.session;
+                return match connection.handle_publish(session, now, publish.delivery, automatic)? {
+                    Arrival::Repeated => Ok(None),
+                    Arrival::New(receipt) => Ok(Some(Inbound::new(publish, topic, receipt))),
+                };
             }
             Packet::PubAck(ack)
             | Packet::PubRec(ack)
             | Packet::PubRel(ack)
-            | Packet::PubComp(ack) => {
+            | Packet::PubComp(ack)
+                if !connecting =>
+            {
                 let outcome = connection.handle_ack(&mut self.session, now, packet_type, &ack)?;
                 if let Some(outcome) = outcome {
-                    self.actions.push_back(ClientAction::Finished { id: ack.id, outcome });
+                    self.finished(ack.id, outcome);
                     self.pump();
                 }
             }
+            packet => self.handle_other(
+                connecting,
+                packet.map(&mut |bytes: B| Bytes::copy_from_slice(bytes.as_ref())),
+            )?,
+        }
+        Ok(None)
+    }
+
+    fn handle_other(&mut self, connecting: bool, packet: Packet<Bytes>) -> Result<(), Violation> {
+        let packet_type = packet.packet_type();
+        match packet {
+            Packet::ConnAck(connack) if connecting => self.handle_connack(connack)?,
+            // [MQTT-3.2.0-1]
+            _ if connecting => return Err(Violation::UnexpectedPacket(packet_type)),
             Packet::SubAck(suback) => {
                 if self.answered(suback.id, packet_type, suback.codes.iter().len())? {
-                    self.actions.push_back(ClientAction::Subscribed(suback));
+                    self.act(ClientAction::Subscribed(suback));
                 }
             }
             Packet::UnsubAck(unsuback) => {
                 if self.answered(unsuback.id, packet_type, unsuback.codes.iter().len())? {
-                    self.actions.push_back(ClientAction::Unsubscribed(unsuback));
+                    self.act(ClientAction::Unsubscribed(unsuback));
                 }
             }
             Packet::PingResp => self.ping_deadline = None,
             Packet::Disconnect(disconnect) => {
-                self.close(CloseReason::Disconnected(disconnect.reason));
+                let reason = disconnect.reason;
+                self.act(ClientAction::Disconnected(disconnect));
+                self.close(CloseReason::Disconnected(reason));
             }
             _ => return Err(Violation::UnexpectedPacket(packet_type)),
         }
@@ -448,35 +601,40 @@ impl Client {
     }
 
     fn handle_connack(&mut self, connack: ConnAck<Bytes>) -> Result<(), Violation> {
-        if connack.reason.is_error() {
-            self.close(CloseReason::Refused(connack.reason));
+        let ConnAck { reason, session_present, .. } = connack;
+        if reason.is_error() {
+            self.act(ClientAction::Refused(connack));
+            self.close(CloseReason::Refused(reason));
             return Ok(());
         }
         // [MQTT-3.2.2-2]
-        if connack.session_present && self.connect.clean_start {
+        if session_present && self.connect.clean_start {
             return Err(Violation::SessionPresent);
         }
-        let session_present = connack.session_present;
         let window = self.learn_limits(&connack.properties);
         self.state = ClientState::Connected;
-        self.actions.push_back(ClientAction::Connected(connack));
-        let actions = &mut self.actions;
+        self.act(ClientAction::Connected(connack));
         // [section 3.2.2.1.1] What the server does not know of, this side forgets as well.
         if !session_present {
-            self.session.receiver.clear();
-            self.session.sender.lose_session(|id| {
-                actions.push_back(ClientAction::Finished { id, outcome: Outcome::Lost });
-            });
+            let mut lost = Vec::new();
+            self.session.lose_peer(|id| lost.push(id));
+            self.lost(lost);
         }
-        if let Some(connection) = &mut self.connection {
-            connection.resume(&mut self.session, self.now, window, |id, outcome| {
-                actions.push_back(ClientAction::Finished { id, outcome });
-            });
-        }
+        self.session.connection = self.session.connection.wrapping_add(1);
+        self.resume(window);
         // From here on there is a session to resume.
         self.connect.clean_start =
             self.options.version == ProtocolVersion::V311 && self.options.clean_start;
         Ok(())
+    }
+
+    fn resume(&mut self, window: u16) {
+        let Self { connection: Some(connection), session, actions, now, .. } = self else {
+            return;
+        };
+        connection.resume(session, *now, window, |session, id, outcome| {
+            finished(actions, session, id, outcome);
+        });
     }
 
     /// Takes over what CONNACK says; returns the send window.
@@ -507,7 +665,7 @@ impl Client {
             None => Ok(false),
             Some(expected) if expected as usize == codes => Ok(true),
             Some(_) => {
-                self.actions.push_back(ClientAction::Finished { id, outcome: Outcome::Lost });
+                self.finished(id, Outcome::Lost);
                 Err(Violation::WrongNumberOfCodes { packet, id })
             }
         }
@@ -557,12 +715,60 @@ impl Client {
         }
     }
 
-    fn pump(&mut self) {
-        let (now, actions) = (self.now, &mut self.actions);
-        if let (ClientState::Connected, Some(connection)) = (self.state, &mut self.connection) {
-            connection.pump(&mut self.session, now, |id, outcome| {
-                actions.push_back(ClientAction::Finished { id, outcome });
-            });
+    /// Takes a message into the session, by the policy for a full one.
+    fn queue(&mut self, publication: Publication<Bytes>) -> Result<PacketId, PublishError> {
+        if self.session.is_full() {
+            self.expire();
+        }
+        if self.session.is_full() {
+            match self.options.overflow {
+                Overflow::Refuse => {}
+                Overflow::DropOldest => {
+                    if let Some(id) = self.session.drop_oldest() {
+                        self.finished(id, Outcome::Dropped);
+                    }
+                }
+                Overflow::DropNewest => {
+                    if let Some(id) = self.session.sender.spare() {
+                        self.finished(id, Outcome::Dropped);
+                        return Ok(id);
+                    }
+                }
+            }
+        }
+        self.session.publish(self.now, publication)
+    }
+
+    fn expire(&mut self) {
+        let mut expired = Vec::new();
+        self.session.expire(self.now, |id| expired.push(id));
+        for id in expired {
+            self.finished(id, Outcome::Expired);
         }
     }
+
+    fn pump(&mut self) {
+        if self.state != ClientState::Connected {
+            return;
+        }
+        let Self { connection: Some(connection), session, actions, now, .. } = self else {
+            return;
+        };
+        connection.pump(session, *now, |session, id, outcome| {
+            finished(actions, session, id, outcome);
+        });
+    }
+}
+
+/// An exchange ended, and the session has it written down.
+fn finished(
+    actions: &mut VecDeque<ClientAction>,
+    session: &mut Session,
+    id: PacketId,
+    outcome: Outcome,
+) {
+    while let Some(entry) = session.poll_journal() {
+        actions.push_back(ClientAction::Journal(entry));
+    }
+    actions.push_back(ClientAction::Finished { id, outcome });
 }

@@ -47,6 +47,10 @@ pub enum ClientError {
     /// The server of a later connection takes no packet as large as this message.
     #[error("the message is larger than the server now takes")]
     TooLarge,
+    /// As many messages as allowed were waiting, and it was dropped: see
+    /// [`Overflow`](crate::Overflow).
+    #[error("as many messages as allowed were waiting, and this one was dropped")]
+    Dropped,
     /// The session is gone, and with it the exchange. The message may have arrived.
     #[error("the session was lost before an answer came; the message may have arrived")]
     SessionLost,
@@ -73,6 +77,7 @@ impl From<CallError> for ClientError {
             CallError::Refused(reason) => Self::Refused(reason),
             CallError::Expired => Self::Expired,
             CallError::TooLarge => Self::TooLarge,
+            CallError::Dropped => Self::Dropped,
             CallError::SessionLost => Self::SessionLost,
             CallError::TimedOut => Self::TimedOut,
             CallError::MessagesNotTaken => Self::MessagesNotTaken,

@@ -30,6 +30,10 @@ pub struct ServerConfig {
     /// dropped, and QoS 1 and 2 wait in the session. One packet may exceed it, and the answers to
     /// what the client sends may take as much again, at least 16 KiB.
     pub max_transmit: usize,
+    /// How long a client may take to answer a PUBLISH of QoS 1 or 2, or a PUBREL; for ever by
+    /// default. After it 5.0 clients are disconnected, to resume their session; to 3.1.1 clients
+    /// everything that is open is sent again, PUBLISH with DUP.
+    pub ack_timeout: Option<Duration>,
 }
 
 impl Default for ServerConfig {
@@ -42,6 +46,7 @@ impl Default for ServerConfig {
             max_queued: 1000,
             max_in_flight: 100,
             max_transmit: 256 * 1024,
+            ack_timeout: None,
         }
     }
 }
@@ -62,6 +67,7 @@ impl ServerConfig {
             receive_maximum: self.receive_maximum,
             topic_alias_maximum: self.topic_alias_maximum,
             transmit_limit: self.max_transmit,
+            ack_timeout: self.ack_timeout,
         }
     }
 }

@@ -11,10 +11,14 @@ use mqtt_proto::{
 };
 
 use crate::{
-    CloseReason, Instant, Outcome, PublishError, Session, Transmit, Violation,
+    CloseReason, CommandError, Instant, Outcome, PublishError, Receipt, Session, Transmit,
+    Violation,
     qos::{
-        Next, PacketIdSet,
-        transition::{AckInput, PubRelStep, PublishStep, SendStep},
+        Next, Owed,
+        transition::{
+            AckInput, PubRelStep, PublishStep, SendStep, Verdict, VerdictStep, on_publish,
+            on_pubrel, on_verdict,
+        },
     },
 };
 
@@ -38,7 +42,10 @@ pub(crate) struct Connection {
     /// How many PUBLISH of QoS 1 and 2 this side takes at a time, and those it has not answered
     /// for good.
     receive_maximum: u16,
-    unanswered: PacketIdSet,
+    owed: Owed,
+    /// How long the peer may take to answer a PUBLISH or PUBREL, and since when at the earliest.
+    ack_timeout: Option<Duration>,
+    ack_awaited: Instant,
     aliases: Aliases,
     pub(crate) last_received: Instant,
     pub(crate) last_sent: Instant,
@@ -55,6 +62,16 @@ pub(crate) struct Limits {
     pub(crate) receive_maximum: u16,
     pub(crate) topic_alias_maximum: u16,
     pub(crate) transmit_limit: usize,
+    pub(crate) ack_timeout: Option<Duration>,
+}
+
+/// What came of a PUBLISH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Nothing: it was delivered before.
+    Repeated,
+    /// It is to be delivered, and answered if there is a receipt.
+    New(Option<Receipt>),
 }
 
 impl Connection {
@@ -71,7 +88,9 @@ impl Connection {
             transmit_limit: limits.transmit_limit.max(1),
             excess: 0,
             receive_maximum: limits.receive_maximum,
-            unanswered: PacketIdSet::new(),
+            owed: Owed::default(),
+            ack_timeout: limits.ack_timeout,
+            ack_awaited: now,
             aliases: Aliases { names: BTreeMap::new(), maximum: limits.topic_alias_maximum },
             last_received: now,
             last_sent: now,
@@ -155,44 +174,74 @@ impl Connection {
         }
     }
 
-    /// A PUBLISH came; whether it is to be delivered, and then [`acknowledge`](Self::acknowledge)d.
-    /// One that was delivered before has its answer already.
-    pub(crate) fn handle_publish<B: Storage>(
-        &mut self,
-        session: &Session,
-        now: Instant,
-        publish: &Publish<B>,
-    ) -> Result<bool, Violation> {
-        let Some(id) = publish.delivery.id() else {
-            return Ok(true);
-        };
-        // [MQTT-3.3.4-9] An identifier that awaits its PUBREL takes no second slot.
-        if self.version == ProtocolVersion::V5
-            && self.unanswered.len() >= self.receive_maximum.into()
-            && !self.unanswered.contains(id)
-        {
-            return Err(Violation::ReceiveMaximumExceeded);
-        }
-        let new = self.unanswered.insert(id);
-        match session.receiver.on_publish(publish.delivery.qos(), id) {
-            PublishStep::PubRecOnly => {
-                self.send_ack(now, PacketType::PubRec, Ack::success(id));
-                Ok(false)
-            }
-            // A repetition of what was given out and is not acknowledged yet: one PUBREC will
-            // answer both.
-            PublishStep::DeliverHoldPubRec => Ok(new),
-            PublishStep::Deliver | PublishStep::DeliverPubAck => Ok(true),
-        }
-    }
-
-    /// Answers a PUBLISH that was delivered or, with an error code, refused; 3.1.1 has no word for
-    /// a refusal.
-    pub(crate) fn acknowledge(
+    /// A PUBLISH came. What is owed for a new one waits for [`acknowledge`](Self::acknowledge), or is
+    /// said at once if the application leaves that to us.
+    pub(crate) fn handle_publish(
         &mut self,
         session: &mut Session,
         now: Instant,
         delivery: Delivery,
+        automatic: bool,
+    ) -> Result<Arrival, Violation> {
+        let (qos, Some(id)) = (delivery.qos(), delivery.id()) else {
+            return Ok(Arrival::New(None));
+        };
+        // [MQTT-3.3.4-9] An identifier that is open takes no second slot.
+        let repeated = self.owed.is_open(qos, id);
+        if self.version == ProtocolVersion::V5
+            && self.owed.open() >= self.receive_maximum.into()
+            && !repeated
+        {
+            return Err(Violation::ReceiveMaximumExceeded);
+        }
+        let state = self.owed.state(qos, id, session.receiver.held());
+        if !repeated {
+            self.owed.begin(qos, id);
+        }
+        Ok(match on_publish(state, qos) {
+            PublishStep::Deliver => Arrival::New(None),
+            PublishStep::Ignore => Arrival::Repeated,
+            PublishStep::PubRecAgain => {
+                self.send_ack(now, PacketType::PubRec, Ack::success(id));
+                Arrival::Repeated
+            }
+            PublishStep::DeliverOwePubAck | PublishStep::DeliverOwePubRec if automatic => {
+                self.answer(session, now, qos, id, ReasonCode::SUCCESS);
+                Arrival::New(None)
+            }
+            PublishStep::DeliverOwePubAck | PublishStep::DeliverOwePubRec => {
+                let place = self.owed.wait(qos, id);
+                Arrival::New(Some(Receipt { connection: session.connection, place }))
+            }
+        })
+    }
+
+    /// The application has a message or, with an error code, refuses it. The answer is sent once
+    /// those to earlier messages of its QoS are.
+    pub(crate) fn acknowledge(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        receipt: Receipt,
+        reason: ReasonCode,
+    ) -> Result<(), CommandError> {
+        let Receipt { connection, place } = receipt;
+        if connection != session.connection || !self.owed.decide(place, reason) {
+            return Err(CommandError::NothingToAnswer);
+        }
+        while let Some((id, reason)) = self.owed.next(place.qos()) {
+            self.answer(session, now, place.qos(), id, reason);
+        }
+        Ok(())
+    }
+
+    /// Says what is owed; 3.1.1 has no word for a refusal.
+    fn answer(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        qos: QoS,
+        id: PacketId,
         reason: ReasonCode,
     ) {
         let code = match self.version {
@@ -200,22 +249,24 @@ impl Connection {
             ProtocolVersion::V5 if reason.is_legal_in(PacketType::PubAck, self.role) => reason,
             ProtocolVersion::V5 => ReasonCode::UNSPECIFIED_ERROR,
         };
-        match delivery {
-            Delivery::AtMostOnce => {}
-            Delivery::AtLeastOnce { id, .. } => {
-                self.unanswered.remove(id);
-                self.send_ack(now, PacketType::PubAck, Ack::new(id, code));
+        let verdict = if code.is_error() { Verdict::Refused } else { Verdict::Accepted };
+        let state = self.owed.state(qos, id, session.receiver.held());
+        let packet = match on_verdict(state, verdict) {
+            VerdictStep::Ignore => return,
+            VerdictStep::PubAck => {
+                self.owed.end(qos, id);
+                PacketType::PubAck
             }
-            Delivery::ExactlyOnce { id, .. } => {
-                // [MQTT-4.3.3-9] A refusal ends the exchange.
-                if code.is_error() {
-                    self.unanswered.remove(id);
-                } else {
-                    session.receiver.hold(id);
-                }
-                self.send_ack(now, PacketType::PubRec, Ack::new(id, code));
+            VerdictStep::HoldPubRec => {
+                session.hold(id);
+                PacketType::PubRec
             }
-        }
+            VerdictStep::PubRec => {
+                self.owed.end(qos, id);
+                PacketType::PubRec
+            }
+        };
+        self.send_ack(now, packet, Ack::new(id, code));
     }
 
     /// A PUBACK, PUBREC, PUBREL or PUBCOMP came. The outcome of the exchange, if this was the end
@@ -238,7 +289,7 @@ impl Connection {
                 return Ok(None);
             }
         };
-        match session.sender.on_ack(id, input) {
+        match session.on_ack(now, id, input) {
             SendStep::Ignore => Ok(None),
             SendStep::Finish => Ok(Some(Outcome::Acknowledged(match packet {
                 // Packet Identifier not found is not an error: the receiver had released it before.
@@ -258,9 +309,13 @@ impl Connection {
     }
 
     fn handle_pubrel(&mut self, session: &mut Session, now: Instant, id: PacketId) {
-        self.unanswered.remove(id);
-        let ack = match session.receiver.on_pubrel(id) {
-            PubRelStep::ReleasePubComp => Ack::success(id),
+        let state = self.owed.state(QoS::ExactlyOnce, id, session.receiver.held());
+        let ack = match on_pubrel(state) {
+            PubRelStep::ReleasePubComp => {
+                self.owed.end(QoS::ExactlyOnce, id);
+                session.release(id);
+                Ack::success(id)
+            }
             PubRelStep::PubCompUnknown => self.not_found(id),
         };
         self.send_ack(now, PacketType::PubComp, ack);
@@ -274,13 +329,41 @@ impl Connection {
         session: &mut Session,
         now: Instant,
         window: u16,
-        ended: impl FnMut(PacketId, Outcome),
+        ended: impl FnMut(&mut Session, PacketId, Outcome),
     ) {
         session.sender.connect(window);
         for id in session.sender.releases() {
             self.send_ack(now, PacketType::PubRel, Ack::success(id));
         }
+        session.sender.releases_sent(now);
         self.pump(session, now, ended);
+    }
+
+    /// When the peer has taken too long to answer a PUBLISH or PUBREL.
+    pub(crate) fn ack_deadline(&self, session: &Session) -> Option<Instant> {
+        let timeout = self.ack_timeout?;
+        session.sender.oldest_sent().map(|sent| sent.max(self.ack_awaited) + timeout)
+    }
+
+    /// It has. In 3.1.1 everything open is sent again; in 5.0 nothing may be but on a new connection
+    /// [MQTT-4.4.0-1], so this one ends.
+    pub(crate) fn handle_ack_timeout(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        ended: impl FnMut(&mut Session, PacketId, Outcome),
+    ) -> Option<CloseReason> {
+        if self.version == ProtocolVersion::V5 {
+            self.say_disconnect(now, ReasonCode::UNSPECIFIED_ERROR);
+            return Some(CloseReason::AckTimeout);
+        }
+        self.ack_awaited = now;
+        // What the peer has not even read need not be said twice.
+        if self.transmit.is_empty() {
+            let window = session.sender.window();
+            self.resume(session, now, window, ended);
+        }
+        None
     }
 
     /// Sends what waits, as far as quota and transmit buffer allow. `ended` hears of the messages
@@ -289,7 +372,7 @@ impl Connection {
         &mut self,
         session: &mut Session,
         now: Instant,
-        mut ended: impl FnMut(PacketId, Outcome),
+        mut ended: impl FnMut(&mut Session, PacketId, Outcome),
     ) {
         while self.has_room() {
             let Some(next) = session.sender.peek() else {
@@ -297,10 +380,10 @@ impl Connection {
             };
             let id = next.id;
             match self.send_next(now, &next) {
-                None => session.sender.sent(),
+                None => session.sent(now),
                 Some(outcome) => {
-                    session.sender.drop_unsent();
-                    ended(id, outcome);
+                    session.drop_unsent(id);
+                    ended(session, id, outcome);
                 }
             }
         }

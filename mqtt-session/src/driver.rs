@@ -9,8 +9,8 @@ use core::{mem, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, PacketId, PacketType, Properties, PropertyOwner, Publication, Publish, QoS,
-    ReasonCode, SubAck, SubscribeFilters, SubscriptionOptions, TopicFilter, UnsubAck,
+    ConnAck, PacketId, Properties, Publication, Publish, QoS, ReasonCode, SubAck, SubscribeFilters,
+    SubscriptionOptions, TopicFilter, UnsubAck,
 };
 
 use crate::{
@@ -319,7 +319,7 @@ impl<W> ClientDriver<W> {
     fn handle_action(&mut self, action: ClientAction) {
         match action {
             ClientAction::Connected(connack) => self.handle_connack(&connack),
-            ClientAction::Deliver(publish) => {
+            ClientAction::Deliver { publish, .. } => {
                 // The read buffer is used again, and every message costs what it counts for.
                 let publish = Publish { message: publish.message.detach(), ..publish };
                 self.undelivered += undelivered_size(&publish);
@@ -331,6 +331,9 @@ impl<W> ClientDriver<W> {
             ClientAction::Finished { id, outcome } => self.handle_finished(id, outcome),
             ClientAction::Subscribed(suback) => self.handle_suback(suback),
             ClientAction::Unsubscribed(unsuback) => self.handle_unsuback(unsuback),
+            // Why is in the Close that follows.
+            ClientAction::Refused(_) | ClientAction::Disconnected(_) => {}
+            ClientAction::Journal(entry) => self.actions.push_back(DriverAction::Journal(entry)),
             ClientAction::Close(reason) => {
                 let flush = match reason {
                     CloseReason::KeepAliveTimeout | CloseReason::ConnectTimeout => None,
@@ -343,12 +346,9 @@ impl<W> ClientDriver<W> {
     }
 
     fn handle_connack(&mut self, connack: &ConnAck<Bytes>) {
-        let owner = PropertyOwner::Packet(PacketType::ConnAck);
-        let properties = Bytes::copy_from_slice(connack.properties.as_bytes());
-        let properties = Properties::from_wire(properties, owner).unwrap_or_default();
         self.reconnecting.accepted = true;
         self.reconnecting.connected = Some(self.now);
-        self.set_state(ConnectionState::Connected(ConnAck { properties, ..*connack }));
+        self.set_state(ConnectionState::Connected(connack.clone()));
         let deadline = self.deadline();
         for (filter, subscription) in &mut self.subscriptions {
             subscription.confirmed &= connack.session_present;
@@ -379,6 +379,7 @@ impl<W> ClientDriver<W> {
             Outcome::Acknowledged(reason) => Ok(Answer::Acknowledged(reason)),
             Outcome::Expired => Err(CallError::Expired),
             Outcome::TooLarge => Err(CallError::TooLarge),
+            Outcome::Dropped => Err(CallError::Dropped),
             Outcome::Lost => Err(CallError::SessionLost),
         };
         self.complete(call.waiter.take(), result);

@@ -84,6 +84,10 @@ pub enum CloseReason {
     /// Nothing came for longer than the keep alive allows, or no PINGRESP.
     #[error("the peer was silent for too long")]
     KeepAliveTimeout,
+    /// The peer did not answer a PUBLISH or PUBREL for longer than was configured; the session is
+    /// resumed over another connection.
+    #[error("the peer did not acknowledge a message in time")]
+    AckTimeout,
     /// No CONNECT, or no CONNACK, in time.
     #[error("the handshake took too long")]
     ConnectTimeout,
@@ -111,7 +115,7 @@ impl CloseReason {
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         match self {
-            Self::Lost | Self::KeepAliveTimeout | Self::ConnectTimeout => true,
+            Self::Lost | Self::KeepAliveTimeout | Self::AckTimeout | Self::ConnectTimeout => true,
             Self::Refused(reason) | Self::Disconnected(reason) => matches!(
                 *reason,
                 ReasonCode::NORMAL_DISCONNECTION
@@ -181,6 +185,9 @@ pub enum CommandError {
     /// It needs a connection, and there is none.
     #[error("there is no connection")]
     NotConnected,
+    /// It cannot be done while there is a connection.
+    #[error("there is a connection")]
+    Connected,
     /// No packet identifier is free.
     #[error("no packet identifier is free")]
     NoPacketId,
@@ -223,6 +230,9 @@ pub enum Outcome {
     Expired,
     /// It was larger than the Maximum Packet Size of the connection it was to be sent on.
     TooLarge,
+    /// It gave way to another message, or did not displace one: see
+    /// [`Overflow`](crate::Overflow).
+    Dropped,
     /// The session ended, or for a request the connection, before an answer came. It may have
     /// arrived.
     Lost,
@@ -247,6 +257,10 @@ pub enum CallError {
     /// The server of a later connection takes no packet as large as this message.
     #[error("the message is larger than the server now takes")]
     TooLarge,
+    /// As many messages as allowed were waiting, and it was dropped: see
+    /// [`Overflow`](crate::Overflow).
+    #[error("as many messages as allowed were waiting, and this one was dropped")]
+    Dropped,
     /// The session is gone, and with it the exchange. The message may have arrived.
     #[error("the session was lost before an answer came; the message may have arrived")]
     SessionLost,

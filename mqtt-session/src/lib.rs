@@ -19,7 +19,7 @@
 //! let mut client = Client::new(ClientOptions::new("me"))?;
 //! client.handle_connected(Instant::ZERO); // a socket was opened
 //! while let Some(action) = client.poll_action() {
-//!     if let ClientAction::Deliver(publish) = action {
+//!     if let ClientAction::Deliver { publish, .. } = action {
 //!         println!("{:?}", publish.message);
 //!     }
 //! }
@@ -46,10 +46,13 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+mod inbound;
+mod journal;
 mod limits;
 mod options;
 mod payload;
 pub mod qos;
+mod receipt;
 mod request;
 mod server;
 mod session;
@@ -66,8 +69,11 @@ pub use config::ServerConfig;
 pub use connection::remaining_expiry;
 pub use driver::ClientDriver;
 pub use error::{CallError, CloseReason, CommandError, Outcome, PublishError, Violation};
-pub use options::{ClientOptions, OptionsError};
+pub use inbound::Inbound;
+pub use journal::{JournalEntry, RestoreError};
+pub use options::{ClientOptions, OptionsError, Overflow};
 pub use payload::IntoPayload;
+pub use receipt::Receipt;
 pub use request::{Answer, ConnectionState, DriverAction, Request, undelivered_size};
 pub use server::{Server, ServerAction};
 pub use session::Session;

@@ -32,6 +32,28 @@ pub struct ClientOptions {
     pub(crate) request_timeout: Duration,
     pub(crate) max_undelivered: usize,
     pub(crate) reconnect: Option<Backoff>,
+    pub(crate) manual_acknowledgement: bool,
+    pub(crate) ack_timeout: Option<Duration>,
+    pub(crate) overflow: Overflow,
+    pub(crate) journaled: bool,
+}
+
+/// What becomes of a message of QoS 1 or 2 when
+/// [`max_pending`](ClientOptions::max_pending) of them are open. What has expired goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// [`Client::publish`](crate::Client::publish) returns
+    /// [`PublishError::Full`](crate::PublishError::Full); a
+    /// [`ClientDriver`](crate::ClientDriver) lets the call wait for room.
+    #[default]
+    Refuse,
+    /// The oldest message that was never sent ends as
+    /// [`Outcome::Dropped`](crate::Outcome::Dropped) and makes room; refused if all were sent.
+    DropOldest,
+    /// The message itself ends as [`Outcome::Dropped`](crate::Outcome::Dropped) at once; refused only
+    /// if all 65,535 identifiers are taken.
+    DropNewest,
 }
 
 impl ClientOptions {
@@ -61,6 +83,10 @@ impl ClientOptions {
             request_timeout: Duration::from_secs(60),
             max_undelivered: 16 * 1024 * 1024,
             reconnect: None,
+            manual_acknowledgement: false,
+            ack_timeout: None,
+            overflow: Overflow::Refuse,
+            journaled: false,
         }
     }
 
@@ -235,6 +261,45 @@ impl ClientOptions {
         self
     }
 
+    /// Whether the application acknowledges messages of QoS 1 and 2 by itself, see
+    /// [`Client::acknowledge`](crate::Client::acknowledge); not by default: a message is
+    /// acknowledged when it is given out. Each that waits for it costs 4 bytes, and counts for
+    /// Receive Maximum.
+    #[must_use]
+    pub const fn manual_acknowledgement(mut self, manual: bool) -> Self {
+        self.manual_acknowledgement = manual;
+        self
+    }
+
+    /// How long the server may take to answer a PUBLISH of QoS 1 or 2, or a PUBREL; for ever by
+    /// default. After it, in 5.0 the connection is closed as
+    /// [`CloseReason::AckTimeout`](crate::CloseReason::AckTimeout), to resume the session over
+    /// another; in 3.1.1 everything that is open is sent again on the same connection, PUBLISH with
+    /// DUP, which 5.0 forbids [MQTT-4.4.0-1].
+    #[must_use]
+    pub const fn ack_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.ack_timeout = timeout;
+        self
+    }
+
+    /// What becomes of a message when [`max_pending`](Self::max_pending) are open; refused by
+    /// default.
+    #[must_use]
+    pub const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Whether the session says its changes as
+    /// [`ClientAction::Journal`](crate::ClientAction::Journal), see
+    /// [`Session`](crate::Session#surviving-a-crash); not by default. Needs a session that lasts and
+    /// a client identifier that is not the server's choice.
+    #[must_use]
+    pub const fn journaled(mut self, journaled: bool) -> Self {
+        self.journaled = journaled;
+        self
+    }
+
     /// The user name and password of an address, if it has a user name: then both are the
     /// address's.
     #[must_use]
@@ -283,8 +348,11 @@ impl ClientOptions {
         if !v5 && self.session_expiry > 0 {
             return Err(OptionsError::NotInV311("a Session Expiry Interval"));
         }
-        if !v5 && self.client_id.is_empty() && !self.clean_start {
+        if self.client_id.is_empty() && (!v5 && !self.clean_start || self.journaled) {
             return Err(OptionsError::NoClientId);
+        }
+        if self.journaled && !self.lasts() {
+            return Err(OptionsError::SessionDoesNotLast);
         }
         connect.encoded_len()?;
         Ok(connect)
@@ -316,9 +384,13 @@ pub enum OptionsError {
     /// Something that only 5.0 has.
     #[error("{0} needs MQTT 5.0")]
     NotInV311(&'static str),
-    /// A lasting session without a name [3.1.1 MQTT-3.1.3-7].
-    #[error("in 3.1.1 a session that lasts needs a client identifier [MQTT-3.1.3-7]")]
+    /// A lasting session without a name [3.1.1 MQTT-3.1.3-7], or a journal of one.
+    #[error("in 3.1.1 and with a journal a session that lasts needs a client identifier")]
     NoClientId,
+    /// A session that is to survive the process ends with its connection: ask for another Session
+    /// Expiry Interval, in 3.1.1 for no clean start.
+    #[error("the session to be kept ends with its connection")]
+    SessionDoesNotLast,
     /// Anything else that CONNECT cannot say.
     #[error("{0}")]
     Encode(#[from] mqtt_proto::EncodeError),

@@ -21,10 +21,12 @@
 //! A sender and a receiver keep the state those functions are asked about.
 
 mod id_set;
+mod owed;
 mod receiver;
 mod sender;
 pub mod transition;
 
 pub use id_set::PacketIdSet;
+pub(crate) use owed::{Owed, Place};
 pub(crate) use receiver::Receiver;
 pub(crate) use sender::{Next, Sender};

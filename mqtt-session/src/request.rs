@@ -8,7 +8,7 @@ use mqtt_proto::{
     UnsubscribeFilters,
 };
 
-use crate::{CallError, CloseReason};
+use crate::{CallError, CloseReason, JournalEntry};
 
 /// What an application asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,9 @@ pub enum DriverAction<W> {
     /// [`ClientDriver::handle_taken`](crate::ClientDriver::handle_taken)
     /// when it was taken.
     Deliver(Publish<Bytes>),
+    /// Write it down before anything that follows is acted upon or sent; only with
+    /// [`ClientOptions::journaled`](crate::ClientOptions::journaled).
+    Journal(JournalEntry),
     /// A call is over.
     Complete(W, Result<Answer, CallError>),
     /// The state is another one now.

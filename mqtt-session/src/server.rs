@@ -7,14 +7,13 @@ use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
     ConnAck, ConnectPacket, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message,
     Packet, PacketId, PacketRef, PacketType, ProtocolVersion, Publication, Publish, QoS,
-    ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe, TopicName, UnsubAck,
-    Unsubscribe,
+    ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe, UnsubAck, Unsubscribe,
 };
 
 use crate::{
-    Accept, CloseReason, CommandError, Instant, Outcome, PublishError, ServerConfig, Session,
-    Transmit, Violation,
-    connection::{Connection, check_alias, for_version},
+    Accept, CloseReason, CommandError, Inbound, Instant, JournalEntry, Outcome, PublishError,
+    Receipt, ServerConfig, Session, Transmit, Violation,
+    connection::{Arrival, Connection, check_alias, for_version},
 };
 
 /// The server's side of one network connection, from its first byte to its last.
@@ -23,11 +22,12 @@ use crate::{
 /// it packet by packet:
 ///
 /// 1. [`decode`](Self::decode) takes a packet from the bytes that came, borrowed or owned;
-/// 2. a PUBLISH may need [`resolve_topic`](Self::resolve_topic);
-/// 3. [`handle_packet`](Self::handle_packet) does what the protocol asks for and returns what the
+/// 2. [`handle_packet`](Self::handle_packet) does what the protocol asks for and returns what the
 ///    broker is to decide, if anything: a CONNECT wants [`accept`](Self::accept) or
 ///    [`reject`](Self::reject), a PUBLISH [`acknowledge`](Self::acknowledge), a SUBSCRIBE
 ///    [`suback`](Self::suback), an UNSUBSCRIBE [`unsuback`](Self::unsuback);
+/// 3. [`poll_journal`](Self::poll_journal), for sessions that are journaled, has what to write down
+///    before anything of this is acted upon;
 /// 4. [`transmit`](Self::transmit) is written when the broker sees fit, and
 ///    [`handle_flushed`](Self::handle_flushed) called when some of it was, which also tells which
 ///    messages could not be sent any more;
@@ -68,7 +68,7 @@ pub enum ServerAction<B: Storage> {
     /// A client introduces itself: [`Server::accept`] or [`Server::reject`] it.
     Connect(ConnectPacket<B>),
     /// A message to be routed, and then to be answered with [`Server::acknowledge`].
-    Publish(Publish<B>),
+    Publish(Inbound<B>),
     /// Answer with [`Server::suback`].
     Subscribe(Subscribe<B>),
     /// Answer with [`Server::unsuback`].
@@ -143,20 +143,6 @@ impl Server {
         }
     }
 
-    /// The topic name that the alias of this PUBLISH stands for; learns it where the packet says
-    /// both. The caller puts it in the place of the empty name before
-    /// [`handle_packet`](Self::handle_packet), which refuses an empty one.
-    ///
-    /// # Errors
-    /// The alias is unknown or too large: the connection ends.
-    pub fn resolve_topic<B: Storage>(
-        &mut self,
-        now: Instant,
-        publish: &Publish<B>,
-    ) -> Result<Option<TopicName<Bytes>>, CloseReason> {
-        self.connection.resolve_topic(publish).map_err(|violation| self.violation(now, violation))
-    }
-
     /// A packet came. What the broker is to do about it, if anything; whatever the protocol alone
     /// decides is done.
     pub fn handle_packet<B: Storage>(
@@ -184,7 +170,7 @@ impl Server {
             ended(id, outcome);
         }
         if let (State::Connected, Some(session)) = (self.state, &mut self.session) {
-            self.connection.pump(session, now, ended);
+            self.connection.pump(session, now, |_, id, outcome| ended(id, outcome));
         }
     }
 
@@ -192,15 +178,18 @@ impl Server {
     /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<CloseReason> {
         let now = self.advance(now);
-        if self.poll_timeout().is_none_or(|deadline| deadline > now) {
-            return None;
-        }
-        let connected = self.state == State::Connected;
-        if connected {
-            self.connection.say_disconnect(now, ReasonCode::KEEP_ALIVE_TIMEOUT);
-        }
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let reason = match self.state {
+            State::AwaitConnect if due(self.connect_deadline()) => CloseReason::ConnectTimeout,
+            State::Connected if due(self.silence_deadline()) => {
+                self.connection.say_disconnect(now, ReasonCode::KEEP_ALIVE_TIMEOUT);
+                CloseReason::KeepAliveTimeout
+            }
+            State::Connected if due(self.ack_deadline()) => return self.ack_timeout(),
+            _ => return None,
+        };
         self.state = State::Closed;
-        Some(if connected { CloseReason::KeepAliveTimeout } else { CloseReason::ConnectTimeout })
+        Some(reason)
     }
 
     /// Accepts the CONNECT and goes on with `session`: sends CONNACK, then again what the client
@@ -217,7 +206,7 @@ impl Server {
         now: Instant,
         session: Session,
         accept: &Accept,
-        ended: impl FnMut(PacketId, Outcome),
+        mut ended: impl FnMut(PacketId, Outcome),
     ) -> Result<(), CommandError> {
         if self.state != State::AwaitVerdict {
             return Err(CommandError::NothingToAnswer);
@@ -234,6 +223,8 @@ impl Server {
             self.session_expiry = seconds;
         }
         if let Some(session) = &mut self.session {
+            session.connection = session.connection.wrapping_add(1);
+            let ended = |_: &mut Session, id, outcome| ended(id, outcome);
             self.connection.resume(session, now, self.send_window, ended);
         }
         Ok(())
@@ -285,8 +276,11 @@ impl Server {
         let message = for_version(self.connection.version, message);
         let delivery = Delivery::AtLeastOnce { id: PacketId::MIN, dup: false };
         self.connection.check_publish(&Publish { delivery, retain, message })?;
+        if session.is_full() {
+            session.expire(now, |id| self.ended.push((id, Outcome::Expired)));
+        }
         let id = session.publish(now, publication)?;
-        self.connection.pump(session, now, |id, outcome| self.ended.push((id, outcome)));
+        self.connection.pump(session, now, |_, id, outcome| self.ended.push((id, outcome)));
         Ok(Some(id))
     }
 
@@ -310,14 +304,32 @@ impl Server {
         self.connection.send_at_most_once(now, retain, &message)
     }
 
-    /// Answers the PUBLISH that [`ServerAction::Publish`] gave, once it was routed or refused;
-    /// nothing to do at QoS 0. 3.1.1 has no word for a refusal: there the message is acknowledged
-    /// all the same (table row A33 of the decisions).
-    pub fn acknowledge(&mut self, now: Instant, delivery: Delivery, reason: ReasonCode) {
+    /// Answers the PUBLISH that [`ServerAction::Publish`] gave, once it was routed or refused, now or
+    /// later and in any order: what goes on the wire keeps to the order of the standard
+    /// [MQTT-4.6.0-2] [MQTT-4.6.0-3]. 3.1.1 has no word for a refusal: there the message is
+    /// acknowledged all the same (table row A33 of the decisions).
+    ///
+    /// # Errors
+    /// [`CommandError::NothingToAnswer`] if it was answered before, or came on another connection.
+    pub fn acknowledge(
+        &mut self,
+        now: Instant,
+        receipt: Receipt,
+        reason: ReasonCode,
+    ) -> Result<(), CommandError> {
         let now = self.advance(now);
-        if let (State::Connected, Some(session)) = (self.state, &mut self.session) {
-            self.connection.acknowledge(session, now, delivery, reason);
+        match (self.state, &mut self.session) {
+            (State::Connected, Some(session)) => {
+                self.connection.acknowledge(session, now, receipt, reason)
+            }
+            _ => Err(CommandError::NothingToAnswer),
         }
+    }
+
+    /// The next change of the session to be written down, if it is
+    /// [`journaled`](Session::journaled).
+    pub fn poll_journal(&mut self) -> Option<JournalEntry> {
+        self.session.as_mut()?.poll_journal()
     }
 
     /// Answers a SUBSCRIBE, with one code for each of its filters.
@@ -388,11 +400,12 @@ impl Server {
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::AwaitConnect => Some(self.opened + self.config.connect_timeout),
-            State::Connected => self.silence.map(|silence| self.connection.last_received + silence),
-            State::AwaitVerdict | State::Closed => None,
-        }
+        let deadlines = match self.state {
+            State::AwaitConnect => [self.connect_deadline(), None],
+            State::Connected => [self.silence_deadline(), self.ack_deadline()],
+            State::AwaitVerdict | State::Closed => [None, None],
+        };
+        deadlines.into_iter().flatten().min()
     }
 
     /// The session lent to this connection.
@@ -470,12 +483,13 @@ impl Server {
         };
         Ok(match packet {
             Packet::Publish(publish) => {
-                if publish.message.topic.is_empty() {
-                    let alias = publish.message.properties.topic_alias().unwrap_or_default();
-                    return Err(Violation::TopicAliasUnknown(alias));
+                let topic = self.connection.resolve_topic(&publish)?;
+                match self.connection.handle_publish(session, now, publish.delivery, false)? {
+                    Arrival::Repeated => None,
+                    Arrival::New(receipt) => {
+                        Some(ServerAction::Publish(Inbound::new(publish, topic, receipt)))
+                    }
                 }
-                let new = self.connection.handle_publish(session, now, &publish)?;
-                new.then_some(ServerAction::Publish(publish))
             }
             Packet::PubAck(ack)
             | Packet::PubRec(ack)
@@ -484,7 +498,7 @@ impl Server {
                 let id = ack.id;
                 let outcome = self.connection.handle_ack(session, now, packet_type, &ack)?;
                 if outcome.is_some() {
-                    self.connection.pump(session, now, |id, how| self.ended.push((id, how)));
+                    self.connection.pump(session, now, |_, id, how| self.ended.push((id, how)));
                 }
                 outcome.map(|outcome| ServerAction::Finished { id, outcome })
             }
@@ -507,6 +521,26 @@ impl Server {
             }
             _ => return Err(Violation::UnexpectedPacket(packet_type)),
         })
+    }
+
+    fn connect_deadline(&self) -> Option<Instant> {
+        Some(self.opened + self.config.connect_timeout)
+    }
+
+    fn silence_deadline(&self) -> Option<Instant> {
+        self.silence.map(|silence| self.connection.last_received + silence)
+    }
+
+    fn ack_deadline(&self) -> Option<Instant> {
+        self.connection.ack_deadline(self.session.as_ref()?)
+    }
+
+    fn ack_timeout(&mut self) -> Option<CloseReason> {
+        let ended = |_: &mut Session, id, how| self.ended.push((id, how));
+        let session = self.session.as_mut()?;
+        let reason = self.connection.handle_ack_timeout(session, self.now, ended)?;
+        self.state = State::Closed;
+        Some(reason)
     }
 
     fn answer(&mut self, now: Instant, packet: &Packet<Bytes>) -> Result<(), CommandError> {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use common::{Pair, Q0, Q1, Q2, VERSIONS, connack, expiring, id, lasting, publication};
 use mqtt_session::{
-    CloseReason, Instant, Outcome, PublishError, Server, ServerAction, ServerConfig, Session,
-    Violation,
-    proto::{Ack, DecodeErrorKind, Delivery, Packet, ProtocolVersion, QoS, ReasonCode, Status},
+    CloseReason, CommandError, Instant, Outcome, PublishError, Server, ServerAction, ServerConfig,
+    Session, Violation,
+    proto::{Ack, DecodeErrorKind, Packet, ProtocolVersion, QoS, ReasonCode, Status},
     remaining_expiry,
 };
 
@@ -121,16 +121,14 @@ fn an_unanswered_message_takes_a_slot_until_the_broker_answers() {
         let now = pair.now;
         pair.server().handle_packet(now, packet)
     };
-    let first = give(1, Q1);
-    assert!(matches!(first, Some(ServerAction::Publish(_))));
+    let Some(ServerAction::Publish(first)) = give(1, Q1) else { panic!("a message is delivered") };
     assert!(matches!(give(2, Q2), Some(ServerAction::Publish(_))));
     assert_eq!(give(2, Q2), None, "the broker has it already");
     let now = pair.now;
-    pair.server().acknowledge(
-        now,
-        Delivery::AtLeastOnce { id: id(1), dup: false },
-        ReasonCode::SUCCESS,
-    );
+    let receipt = first.receipt().expect("QoS 1 is answered");
+    assert_eq!(pair.server().acknowledge(now, receipt, ReasonCode::SUCCESS), Ok(()));
+    let again = pair.server().acknowledge(now, receipt, ReasonCode::SUCCESS);
+    assert_eq!(again, Err(CommandError::NothingToAnswer));
     let packet = common::publish(Q1, 3, "x");
     assert!(matches!(pair.server().handle_packet(now, packet), Some(ServerAction::Publish(_))));
     let packet = common::publish(Q1, 4, "x");

@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use mqtt_broker_lite::TestBroker;
 use mqtt_session::{
     Accept, Instant, Server, ServerAction, ServerConfig, Session,
-    proto::{Packet, Publication, ReasonCode, Status},
+    proto::{Packet, ReasonCode, Status},
 };
 
 #[path = "../examples/async_std.rs"]
@@ -104,11 +104,11 @@ fn route(server: &mut Server, packet: Packet<Bytes>) -> Option<ReasonCode> {
             let codes: Vec<_> = codes.map(ReasonCode::granted).collect();
             server.suback(now, subscribe.id, codes).expect("connected");
         }
-        ServerAction::Publish(publish) => {
-            server.acknowledge(now, publish.delivery, ReasonCode::SUCCESS);
-            let qos = publish.delivery.qos();
-            let message = Publication { qos, retain: false, message: publish.message };
-            server.publish(now, message).expect("room");
+        ServerAction::Publish(inbound) => {
+            if let Some(receipt) = inbound.receipt() {
+                server.acknowledge(now, receipt, ReasonCode::SUCCESS).expect("it is owed");
+            }
+            server.publish(now, inbound.into_publication()).expect("room");
         }
         ServerAction::Disconnect(disconnect) => return Some(disconnect.reason),
         ServerAction::Close(reason) => panic!("{reason}"),

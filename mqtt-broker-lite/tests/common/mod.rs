@@ -289,7 +289,7 @@ impl World {
     pub fn messages(&mut self, who: Who) -> Vec<Publish<Bytes>> {
         let mut messages = Vec::new();
         self.actions(who).retain(|action| match action {
-            ClientAction::Deliver(publish) => {
+            ClientAction::Deliver { publish, .. } => {
                 messages.push(publish.clone());
                 false
             }

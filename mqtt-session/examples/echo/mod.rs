@@ -67,7 +67,7 @@ impl Echo {
                     client.publish(now, Publication::new(topic, text).with_qos(qos))?;
                 }
             }
-            ClientAction::Deliver(publish) => {
+            ClientAction::Deliver { publish, .. } => {
                 let text = String::from_utf8_lossy(&publish.message.payload).into_owned();
                 println!("{}: {text}", publish.message.topic);
                 self.heard.push(text);

@@ -4,8 +4,7 @@ use std::{collections::VecDeque, fmt::Write as _};
 
 use bytes::{Buf, Bytes, BytesMut};
 use mqtt_session::{
-    Accept, Client, ClientAction, ClientOptions, Instant, Server, ServerAction, ServerConfig,
-    Session,
+    Accept, Client, ClientOptions, Instant, Server, ServerAction, ServerConfig, Session,
     proto::{
         Decoder, Delivery, Packet, Properties, ProtocolVersion, Publication, QoS, ReasonCode, Role,
         Status, SubscribeFilters, TopicFilter, TopicName,
@@ -184,12 +183,11 @@ impl Tour {
         if from_client {
             self.serve(link, packet);
         } else {
-            self.ends[link as usize].client.handle_packet(NOW, packet);
+            let delivered = self.ends[link as usize].client.handle_packet(NOW, packet);
+            self.report.deliveries += usize::from(delivered.is_some());
         }
         for end in &mut self.ends {
-            while let Some(action) = end.client.poll_action() {
-                self.report.deliveries += usize::from(matches!(action, ClientAction::Deliver(_)));
-            }
+            while end.client.poll_action().is_some() {}
         }
         let mut line = lifelines();
         let (from, to) = (LINES[link as usize], LINES[link as usize + 1]);
@@ -220,10 +218,11 @@ impl Tour {
                 let granted = [ReasonCode::granted(QoS::ExactlyOnce)];
                 server.suback(NOW, subscribe.id, granted).expect("connected");
             }
-            Some(ServerAction::Publish(publish)) => {
-                server.acknowledge(NOW, publish.delivery, ReasonCode::SUCCESS);
-                let qos = publish.delivery.qos();
-                let message = Publication { qos, retain: false, message: publish.message };
+            Some(ServerAction::Publish(inbound)) => {
+                if let Some(receipt) = inbound.receipt() {
+                    server.acknowledge(NOW, receipt, ReasonCode::SUCCESS).expect("it is owed");
+                }
+                let message = inbound.into_publication();
                 let subscriber = &mut self.ends[Link::Subscriber as usize];
                 // Without a connection the session keeps QoS 1 and 2; QoS 0 is gone.
                 let _ = match (&mut subscriber.server, &mut subscriber.session) {

@@ -12,6 +12,7 @@ const LIMITS: Limits = Limits {
     receive_maximum: u16::MAX,
     topic_alias_maximum: 0,
     transmit_limit: 1 << 16,
+    ack_timeout: None,
 };
 
 fn connection(role: Role, version: ProtocolVersion, peer_max_packet_size: u32) -> Connection {
@@ -134,7 +135,11 @@ fn a_peer_that_takes_no_answers_gets_none() {
         let mut connection = connection(Role::Server, ProtocolVersion::V5, limit);
         let mut session = Session::new(1);
         let delivery = Delivery::AtLeastOnce { id: PacketId::MIN, dup: false };
-        connection.acknowledge(&mut session, Instant::ZERO, delivery, code);
+        let arrival = connection.handle_publish(&mut session, Instant::ZERO, delivery, false);
+        let Ok(Arrival::New(Some(receipt))) = arrival else {
+            panic!("{arrival:?}");
+        };
+        assert_eq!(connection.acknowledge(&mut session, Instant::ZERO, receipt, code), Ok(()));
         connection.say_disconnect(Instant::ZERO, code);
         assert_eq!(connection.transmit.chunk(), expected, "{limit} {code}");
     }

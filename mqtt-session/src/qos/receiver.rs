@@ -1,11 +1,8 @@
 //! The receiving half of the engine.
 
-use mqtt_proto::{PacketId, QoS};
+use mqtt_proto::PacketId;
 
-use super::{
-    PacketIdSet,
-    transition::{PubRelStep, PublishStep, on_publish, on_pubrel},
-};
+use super::PacketIdSet;
 
 /// Which QoS 2 messages were delivered and not yet released: what makes exactly once out of at
 /// least once. Outlives the network connection (section 4.1).
@@ -19,21 +16,14 @@ impl Receiver {
         Self { held: PacketIdSet::new() }
     }
 
-    pub(crate) fn on_publish(&self, qos: QoS, id: PacketId) -> PublishStep {
-        on_publish(self.held.contains(id), qos)
-    }
-
     /// The message of this identifier was delivered, and is not to be again.
     pub(crate) fn hold(&mut self, id: PacketId) {
         self.held.insert(id);
     }
 
-    pub(crate) fn on_pubrel(&mut self, id: PacketId) -> PubRelStep {
-        let step = on_pubrel(self.held.contains(id));
-        if step == PubRelStep::ReleasePubComp {
-            self.held.remove(id);
-        }
-        step
+    /// The next PUBLISH of this identifier is a new message.
+    pub(crate) fn release(&mut self, id: PacketId) {
+        self.held.remove(id);
     }
 
     pub(crate) const fn held(&self) -> &PacketIdSet {

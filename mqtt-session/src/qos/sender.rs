@@ -1,6 +1,7 @@
 //! The sending half of the engine: what was accepted, in its order, until the receiver has it.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use mqtt_proto::{PacketId, PacketType, Publication, QoS};
@@ -13,28 +14,33 @@ use crate::Instant;
 ///
 /// A slot belongs to the identifier one above its index. Free slots form a queue, so that an
 /// identifier rests as long as possible before it comes again. Messages form a list in the order
-/// they were accepted; those from `unsent` on have not been sent on this connection. A message
-/// whose PUBREC came moves to the end of the list of releases, which is thereby in the order of the
-/// PUBRECs, as [MQTT-4.6.0-4] asks of PUBREL.
+/// they were accepted; those from `unsent` on have not been sent in this round, those from `fresh` on
+/// never. A message whose PUBREC came moves to the end of the list of releases, which is thereby in
+/// the order of the PUBRECs, as [MQTT-4.6.0-4] asks of PUBREL.
 ///
-/// Every operation takes constant time. Memory: a slot of about 150 bytes for each message that was
-/// ever open at the same time, and the messages.
+/// Every operation but those on all messages takes constant time. Memory: a slot of about 160 bytes
+/// for each message that was ever open at the same time, and the messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     slots: Vec<Slot>,
     free: List,
     messages: List,
     releases: List,
-    /// First of `messages` that waits to be sent on this connection.
+    /// First of `messages` that waits to be sent in this round.
     unsent: Link,
+    /// First of `messages` that was never sent.
+    fresh: Link,
     /// How many identifiers are taken, at most `limit`.
     taken: u16,
     limit: u16,
     /// How many more PUBLISH of QoS 1 and 2 may be sent now (section 4.9).
     quota: u16,
     window: u16,
-    /// Which connection this is: only what was sent on it has a share in the quota.
-    connection: u32,
+    /// Which round of sending this is: each connection begins one. Only what was sent in it has a
+    /// share in the quota.
+    round: u32,
+    /// No message that was never sent expires before this.
+    next_expiry: Option<Instant>,
 }
 
 /// Index of a slot, or [`NONE`].
@@ -61,19 +67,32 @@ struct Slot {
 #[derive(Clone, Debug)]
 enum Content {
     Free,
-    /// `sent` on that connection, the last one it was sent on.
+    /// `sent` last in that round, and `at` that time.
     Message {
         publication: Publication<Bytes>,
         sent: Option<u32>,
+        at: Instant,
         accepted: Instant,
     },
+    /// PUBLISH was `sent` last in that round, PUBREL `at` that time.
     Release {
         sent: u32,
+        at: Instant,
     },
     Request {
         answer: PacketType,
         codes: u32,
     },
+}
+
+/// A message as it is kept.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    pub(crate) id: PacketId,
+    pub(crate) publication: &'a Publication<Bytes>,
+    /// Whether it was sent on any connection.
+    pub(crate) sent: bool,
+    pub(crate) accepted: Instant,
 }
 
 /// A message that is to be sent now.
@@ -97,20 +116,22 @@ impl Sender {
             messages: List::EMPTY,
             releases: List::EMPTY,
             unsent: NONE,
+            fresh: NONE,
             taken: 0,
             limit,
             quota: 0,
             window: 0,
-            connection: 0,
+            round: 0,
+            next_expiry: None,
         }
     }
 
-    /// A new connection whose receiver takes `window` messages at a time: everything open is to be
+    /// A new round for a receiver that takes `window` messages at a time: everything open is to be
     /// sent again.
     pub(crate) const fn connect(&mut self, window: u16) {
         self.window = window;
         self.quota = window;
-        self.connection = self.connection.wrapping_add(1);
+        self.round = self.round.wrapping_add(1);
         self.unsent = self.messages.head;
     }
 
@@ -120,12 +141,76 @@ impl Sender {
         now: Instant,
         publication: Publication<Bytes>,
     ) -> Option<PacketId> {
-        let at = self.take(Content::Message { publication, sent: None, accepted: now })?;
-        self.push(|sender| &mut sender.messages, at);
-        if self.unsent == NONE {
-            self.unsent = at;
-        }
+        let expiry = expiry(&publication, now);
+        let at = self.take(Content::Message { publication, sent: None, at: now, accepted: now })?;
+        self.append(at, expiry);
         Some(id_of(at))
+    }
+
+    /// A message that was accepted in another life.
+    pub(crate) fn restore(
+        &mut self,
+        id: PacketId,
+        accepted: Instant,
+        sent: bool,
+        publication: Publication<Bytes>,
+    ) -> bool {
+        let expiry = expiry(&publication, accepted);
+        let sent = sent.then_some(self.round);
+        let content = Content::Message { publication, sent, at: accepted, accepted };
+        let restored = self.take_at(index_of(id), content);
+        if restored {
+            self.append(index_of(id), expiry);
+            if sent.is_some() {
+                self.skip_sent();
+            }
+        }
+        restored
+    }
+
+    /// A message that was accepted in another life was sent in it too.
+    pub(crate) fn restore_sent(&mut self, id: PacketId) -> bool {
+        let round = self.round;
+        match self.slots.get_mut(usize::from(index_of(id))) {
+            Some(Slot { content: Content::Message { sent, .. }, .. }) => {
+                *sent = Some(round);
+                self.skip_sent();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A message was released in another life; it need not be known.
+    pub(crate) fn restore_release(&mut self, id: PacketId) -> bool {
+        let at = index_of(id);
+        let release = Content::Release { sent: self.round, at: Instant::ZERO };
+        match self.slots.get_mut(usize::from(at)).map(|slot| &mut slot.content) {
+            Some(Content::Message { publication, .. }) if publication.qos == QoS::ExactlyOnce => {
+                self.unlink(|sender| &mut sender.messages, at);
+                self.slots[usize::from(at)].content = release;
+            }
+            None | Some(Content::Free) => {
+                if !self.take_at(at, release) {
+                    return false;
+                }
+            }
+            Some(_) => return false,
+        }
+        self.push(|sender| &mut sender.releases, at);
+        true
+    }
+
+    /// An exchange ended, for whatever reason.
+    pub(crate) fn end(&mut self, id: PacketId) -> bool {
+        let at = index_of(id);
+        match self.slots.get(usize::from(at)).map(|slot| &slot.content) {
+            Some(Content::Message { .. }) => self.unlink(|sender| &mut sender.messages, at),
+            Some(Content::Release { .. }) => self.unlink(|sender| &mut sender.releases, at),
+            _ => return false,
+        }
+        self.give_back(at);
+        true
     }
 
     /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE, which need no quota, to be answered by
@@ -153,7 +238,9 @@ impl Sender {
             return None;
         }
         match self.slots.get(usize::from(self.unsent)) {
-            Some(Slot { content: Content::Message { publication, sent, accepted }, .. }) => {
+            Some(Slot {
+                content: Content::Message { publication, sent, accepted, .. }, ..
+            }) => {
                 let (id, dup) = (id_of(self.unsent), sent.is_some());
                 Some(Next { id, publication, dup, accepted: *accepted })
             }
@@ -161,34 +248,71 @@ impl Sender {
         }
     }
 
-    /// The message [`peek`](Self::peek) showed was sent.
-    pub(crate) fn sent(&mut self) {
+    /// The message [`peek`](Self::peek) showed was sent; whether for the first time.
+    pub(crate) fn sent(&mut self, now: Instant) -> bool {
         let slot = &mut self.slots[usize::from(self.unsent)];
-        if let Content::Message { sent, .. } = &mut slot.content {
-            *sent = Some(self.connection);
+        if let Content::Message { sent, at, .. } = &mut slot.content {
+            *sent = Some(self.round);
+            *at = now;
         }
+        let first = self.fresh == self.unsent;
         self.unsent = slot.next;
+        if first {
+            self.fresh = slot.next;
+        }
         self.quota -= 1;
+        first
     }
 
     /// The message [`peek`](Self::peek) showed will never be sent: its exchange is over.
     pub(crate) fn drop_unsent(&mut self) {
-        let at = self.unsent;
-        self.unsent = self.slots[usize::from(at)].next;
-        self.unlink(|sender| &mut sender.messages, at);
-        self.give_back(at);
+        self.drop_message(self.unsent);
+    }
+
+    /// Gives up the oldest message that was never sent.
+    pub(crate) fn drop_oldest(&mut self) -> Option<PacketId> {
+        let at = self.fresh;
+        if at == NONE {
+            return None;
+        }
+        self.drop_message(at);
+        Some(id_of(at))
+    }
+
+    /// Gives up what has expired and was never sent. One walk over what waits, and only if something
+    /// may have expired.
+    pub(crate) fn expire(&mut self, now: Instant, mut expired: impl FnMut(PacketId)) {
+        if self.next_expiry.is_none_or(|at| at > now) {
+            return;
+        }
+        self.next_expiry = None;
+        let mut at = self.fresh;
+        while let Some(Slot { next, content, .. }) = self.slots.get(usize::from(at)) {
+            let next = *next;
+            if let Content::Message { publication, accepted, .. } = content
+                && let Some(expiry) = expiry(publication, *accepted)
+            {
+                if expiry <= now {
+                    self.drop_message(at);
+                    expired(id_of(at));
+                } else {
+                    self.expires(expiry);
+                }
+            }
+            at = next;
+        }
     }
 
     /// An acknowledgement came. What is to be sent in answer is the caller's affair.
-    pub(crate) fn on_ack(&mut self, id: PacketId, input: AckInput) -> SendStep {
+    pub(crate) fn on_ack(&mut self, now: Instant, id: PacketId, input: AckInput) -> SendStep {
         let at = index_of(id);
         let Some(state) = self.state(at) else {
             return on_ack(None, input);
         };
         let step = on_ack(Some(state), input);
         let sent = match self.slots[usize::from(at)].content {
-            Content::Message { sent: Some(sent), .. } | Content::Release { sent } => sent,
-            _ => self.connection,
+            Content::Message { sent: Some(sent), .. } | Content::Release { sent, .. } => sent,
+            _ => self.round,
         };
         match step {
             SendStep::Finish if state == SendState::AwaitPubComp => {
@@ -203,7 +327,7 @@ impl Sender {
             }
             SendStep::Release => {
                 self.unlink(|sender| &mut sender.messages, at);
-                self.slots[usize::from(at)].content = Content::Release { sent };
+                self.slots[usize::from(at)].content = Content::Release { sent, at: now };
                 self.push(|sender| &mut sender.releases, at);
             }
             SendStep::Ignore
@@ -220,12 +344,40 @@ impl Sender {
         self.walk(self.releases.head).map(id_of)
     }
 
+    /// PUBREL was sent again for each of them.
+    pub(crate) fn releases_sent(&mut self, now: Instant) {
+        let mut next = self.releases.head;
+        while let Some(slot) = self.slots.get_mut(usize::from(next)) {
+            if let Content::Release { at, .. } = &mut slot.content {
+                *at = now;
+            }
+            next = slot.next;
+        }
+    }
+
+    /// Every message that is not released yet, in order.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = Held<'_>> {
+        self.held(self.messages.head)
+    }
+
     /// The messages that were not sent on any connection yet, in order.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = (PacketId, &Publication<Bytes>)> {
-        self.walk(self.messages.head).filter_map(|at| match &self.slots[usize::from(at)].content {
-            Content::Message { publication, sent: None, .. } => Some((id_of(at), publication)),
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Held<'_>> {
+        self.held(self.fresh)
+    }
+
+    /// When the oldest of the packets was sent whose answer has not come in this round.
+    pub(crate) fn oldest_sent(&self) -> Option<Instant> {
+        let sent = |at: Link| match self.slots.get(usize::from(at))?.content {
+            Content::Message { sent: Some(round), at, .. } if round == self.round => Some(at),
+            Content::Release { at, .. } => Some(at),
             _ => None,
-        })
+        };
+        [sent(self.messages.head), sent(self.releases.head)].into_iter().flatten().min()
+    }
+
+    /// No message that was never sent expires before this.
+    pub(crate) const fn next_expiry(&self) -> Option<Instant> {
+        self.next_expiry
     }
 
     /// What an identifier awaits, if it is that of a message and the message was sent.
@@ -262,6 +414,7 @@ impl Sender {
             at = next;
         }
         self.unsent = self.messages.head;
+        self.fresh = self.messages.head;
     }
 
     /// How many more PUBLISH of QoS 1 and 2 may be sent now.
@@ -272,6 +425,24 @@ impl Sender {
     /// How many identifiers are taken.
     pub(crate) const fn taken(&self) -> u16 {
         self.taken
+    }
+
+    /// How many messages the receiver takes at a time in this round.
+    pub(crate) const fn window(&self) -> u16 {
+        self.window
+    }
+
+    /// An identifier that is free; `None` if all are taken.
+    pub(crate) fn spare(&self) -> Option<PacketId> {
+        match self.first(self.free) {
+            Some(at) => Some(id_of(at)),
+            None => PacketId::new(u16::try_from(self.slots.len() + 1).ok()?),
+        }
+    }
+
+    /// Whether another message would be refused.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.taken >= self.limit
     }
 
     fn state(&self, at: Link) -> Option<SendState> {
@@ -289,10 +460,68 @@ impl Sender {
     /// [section 4.9] What was sent on an earlier connection took nothing from the quota of this one
     /// and gives nothing back, or more would be in flight than the receiver counts.
     fn restore_quota(&mut self, sent: u32) {
-        if sent == self.connection {
+        if sent == self.round {
             debug_assert!(self.quota < self.window, "more came back than was taken");
             self.quota += 1;
         }
+    }
+
+    fn append(&mut self, at: Link, expiry: Option<Instant>) {
+        self.push(|sender| &mut sender.messages, at);
+        for first in [&mut self.unsent, &mut self.fresh] {
+            if *first == NONE {
+                *first = at;
+            }
+        }
+        if let Some(expiry) = expiry {
+            self.expires(expiry);
+        }
+    }
+
+    fn expires(&mut self, at: Instant) {
+        self.next_expiry = Some(self.next_expiry.map_or(at, |next| next.min(at)));
+    }
+
+    /// Only the last of the messages were never sent.
+    fn skip_sent(&mut self) {
+        while let Some(Slot { content: Content::Message { sent: Some(_), .. }, next, .. }) =
+            self.slots.get(usize::from(self.fresh))
+        {
+            self.fresh = *next;
+        }
+    }
+
+    fn drop_message(&mut self, at: Link) {
+        self.unlink(|sender| &mut sender.messages, at);
+        self.give_back(at);
+    }
+
+    fn held(&self, from: Link) -> impl Iterator<Item = Held<'_>> {
+        self.walk(from).filter_map(|at| match &self.slots[usize::from(at)].content {
+            Content::Message { publication, sent, accepted, .. } => {
+                Some(Held { id: id_of(at), publication, sent: sent.is_some(), accepted: *accepted })
+            }
+            _ => None,
+        })
+    }
+
+    /// Takes this very slot, if it is free.
+    fn take_at(&mut self, at: Link, content: Content) -> bool {
+        if self.taken >= self.limit {
+            return false;
+        }
+        while self.slots.len() <= usize::from(at) {
+            let free = self.slots.len() as Link;
+            self.slots.push(Slot { previous: NONE, next: NONE, content: Content::Free });
+            self.push(|sender| &mut sender.free, free);
+        }
+        if !matches!(self.slots[usize::from(at)].content, Content::Free) {
+            return false;
+        }
+        self.unlink(|sender| &mut sender.free, at);
+        self.slots[usize::from(at)].content = content;
+        self.taken += 1;
+        true
     }
 
     fn take(&mut self, content: Content) -> Option<Link> {
@@ -350,10 +579,19 @@ impl Sender {
             Some(slot) => slot.previous = previous,
             None => list(self).tail = previous,
         }
-        if self.unsent == at {
-            self.unsent = next;
+        for first in [&mut self.unsent, &mut self.fresh] {
+            if *first == at {
+                *first = next;
+            }
         }
     }
+}
+
+/// When a message that was accepted at that time has expired; one without an interval never does.
+fn expiry(publication: &Publication<Bytes>, accepted: Instant) -> Option<Instant> {
+    let seconds = publication.message.properties.message_expiry_interval()?;
+    // An interval of 0 is good for the moment of the call.
+    Some(accepted + Duration::from_secs(seconds.into()).max(Duration::from_micros(1)))
 }
 
 const fn id_of(at: Link) -> PacketId {
@@ -471,7 +709,7 @@ mod tests {
                 ids(&mut self.releases.iter().map(|release| release.0))
             );
             assert_eq!(
-                ids(&mut sender.waiting().map(|(id, _)| id.get())),
+                ids(&mut sender.waiting().map(|held| held.id.get())),
                 ids(&mut self.messages.iter().filter(|message| !message.2).map(|m| m.0))
             );
             let next = self.next().map(|at| (self.messages[at].0, self.messages[at].2));
@@ -509,7 +747,7 @@ mod tests {
             }
             Step::Send => {
                 if let Some(at) = model.next() {
-                    sender.sent();
+                    assert_eq!(sender.sent(Instant::ZERO), !model.messages[at].2);
                     (model.messages[at].2, model.messages[at].3) = (true, true);
                 }
             }
@@ -520,7 +758,7 @@ mod tests {
                 }
             }
             Step::Ack(id, input) => {
-                let step = sender.on_ack(PacketId::new(id).expect("not 0"), input);
+                let step = sender.on_ack(Instant::ZERO, PacketId::new(id).expect("not 0"), input);
                 assert_eq!(step, model.ack(id, input));
             }
             Step::Connect(window) => {
@@ -562,6 +800,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_as_small_as_its_doc_says() {
-        assert!(size_of::<Slot>() <= 152, "{}", size_of::<Slot>());
+        assert!(size_of::<Slot>() <= 160, "{}", size_of::<Slot>());
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use mqtt_session::{
-    Accept, Client, ClientAction, ClientOptions, ClientState, CloseReason, Instant, Outcome,
-    Server, ServerAction, ServerConfig, Session, Transmit,
+    Accept, Client, ClientAction, ClientOptions, ClientState, CloseReason, Instant, JournalEntry,
+    Outcome, Receipt, Server, ServerAction, ServerConfig, Session, Transmit,
     proto::{
         ConnAck, ConnectPacket, Decoder, Delivery, Message, Packet, PacketId, Properties, Property,
         ProtocolVersion, Publication, Publish, QoS, ReasonCode, Role, Status, SubscribeFilters,
@@ -113,6 +113,9 @@ pub struct Pair {
     pub server_finished: Vec<(u16, Outcome)>,
     /// Subscribed and Unsubscribed, by their identifiers.
     pub answered: Vec<u16>,
+    /// Of messages that the client's application is to acknowledge.
+    pub receipts: Vec<Receipt>,
+    pub journal: Vec<JournalEntry>,
     pub client_closed: Option<CloseReason>,
     pub server_closed: Option<CloseReason>,
 }
@@ -193,6 +196,8 @@ impl Pair {
             client_finished: Vec::new(),
             server_finished: Vec::new(),
             answered: Vec::new(),
+            receipts: Vec::new(),
+            journal: Vec::new(),
             client_closed: None,
             server_closed: None,
         }
@@ -427,15 +432,8 @@ impl Pair {
         false
     }
 
-    fn serve(&mut self, mut packet: Packet<Bytes>) {
+    fn serve(&mut self, packet: Packet<Bytes>) {
         let Some(server) = &mut self.server else { return };
-        if let Packet::Publish(publish) = &mut packet {
-            match server.resolve_topic(self.now, publish) {
-                Ok(Some(topic)) => publish.message.topic = topic,
-                Ok(None) => {}
-                Err(reason) => return self.close_server(reason),
-            }
-        }
         match server.handle_packet(self.now, packet) {
             Some(ServerAction::Connect(connect)) => {
                 self.connects.push(connect.clone());
@@ -451,12 +449,16 @@ impl Pair {
                     .accept(self.now, session, &accept, |id, how| finished.push((id.get(), how)))
                     .expect("a CONNECT awaits it");
             }
-            Some(ServerAction::Publish(publish)) => {
+            Some(ServerAction::Publish(inbound)) => {
+                let receipt = inbound.receipt();
+                let publish = inbound.into_publish();
                 self.heads.push(head(&publish));
                 if !self.verdict.is_error() {
                     self.at_server.push(text(&publish.message.payload));
                 }
-                server.acknowledge(self.now, publish.delivery, self.verdict);
+                if let Some(receipt) = receipt {
+                    server.acknowledge(self.now, receipt, self.verdict).expect("it is owed");
+                }
             }
             Some(ServerAction::Subscribe(subscribe)) => {
                 let codes: Vec<_> = subscribe
@@ -508,13 +510,17 @@ impl Pair {
         while let Some(action) = self.client.poll_action() {
             match action {
                 ClientAction::Connected(connack) => self.connacks.push(connack),
-                ClientAction::Deliver(publish) => {
+                ClientAction::Deliver { publish, receipt } => {
+                    self.receipts.extend(receipt);
                     self.heads.push(head(&publish));
                     self.at_client.push(text(&publish.message.payload));
                 }
                 ClientAction::Finished { id, outcome } => {
                     self.client_finished.push((id.get(), outcome));
                 }
+                ClientAction::Journal(entry) => self.journal.push(entry),
+                // What they say is in Close as well.
+                ClientAction::Refused(_) | ClientAction::Disconnected(_) => {}
                 ClientAction::Subscribed(suback) => self.answered.push(suback.id.get()),
                 ClientAction::Unsubscribed(unsuback) => self.answered.push(unsuback.id.get()),
                 ClientAction::Close(reason) => {
