@@ -37,6 +37,7 @@ use crate::{
 /// was lost. The session is still there: [`handle_connected`](Self::handle_connected) resumes it
 /// over a new one.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Client {
     options: ClientOptions,
     connect: Connect<Bytes>,

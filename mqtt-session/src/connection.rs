@@ -24,6 +24,7 @@ use crate::{
 
 /// One network connection: everything here dies with it.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Connection {
     role: Role,
     pub(crate) version: ProtocolVersion,
@@ -544,6 +545,7 @@ fn with_expiry(properties: &Properties<&[u8]>, seconds: u32) -> Properties<Bytes
 /// The topic aliases of the peer's messages (section 3.3.2.3.4). Costs one allocation and the name
 /// for each alias in use, at most as many as were announced.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct Aliases {
     names: BTreeMap<u16, TopicName<Bytes>>,
     maximum: u16,

@@ -36,6 +36,7 @@ use crate::{
 /// After [`ServerAction::Close`] the rest of [`transmit`](Self::transmit) is written, the network
 /// connection closed, and the session taken back with [`take_session`](Self::take_session).
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Server {
     config: ServerConfig,
     connection: Connection,
