@@ -1,6 +1,5 @@
 //! What ends with a network connection, and the part of the protocol that both roles share.
 
-use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use mqtt_proto::{
 use crate::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Receipt, Session, Transmit,
     Violation,
+    alias::InboundAliases,
     qos::{
         Next, Owed,
         transition::{
@@ -47,7 +47,7 @@ pub(crate) struct Connection {
     /// How long the peer may take to answer a PUBLISH or PUBREL, and since when at the earliest.
     ack_timeout: Option<Duration>,
     ack_awaited: Instant,
-    aliases: Aliases,
+    aliases: InboundAliases,
     pub(crate) last_received: Instant,
     pub(crate) last_sent: Instant,
 }
@@ -92,7 +92,7 @@ impl Connection {
             owed: Owed::default(),
             ack_timeout: limits.ack_timeout,
             ack_awaited: now,
-            aliases: Aliases { names: BTreeMap::new(), maximum: limits.topic_alias_maximum },
+            aliases: InboundAliases::new(limits.topic_alias_maximum),
             last_received: now,
             last_sent: now,
         }
@@ -540,33 +540,6 @@ fn with_expiry(properties: &Properties<&[u8]>, seconds: u32) -> Properties<Bytes
         property => property,
     }))
     .expect("properties of a checked list, with another number")
-}
-
-/// The topic aliases of the peer's messages (section 3.3.2.3.4). Costs one allocation and the name
-/// for each alias in use, at most as many as were announced.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
-struct Aliases {
-    names: BTreeMap<u16, TopicName<Bytes>>,
-    maximum: u16,
-}
-
-impl Aliases {
-    fn resolve<B: Storage>(
-        &mut self,
-        alias: u16,
-        name: &TopicName<B>,
-    ) -> Result<Option<TopicName<Bytes>>, Violation> {
-        if alias == 0 || alias > self.maximum {
-            return Err(Violation::TopicAliasInvalid(alias));
-        }
-        if name.is_empty() {
-            let name = self.names.get(&alias).cloned();
-            return name.map(Some).ok_or(Violation::TopicAliasUnknown(alias));
-        }
-        self.names.insert(alias, name.as_ref().to_bytes());
-        Ok(None)
-    }
 }
 
 #[cfg(test)]

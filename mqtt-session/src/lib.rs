@@ -38,6 +38,7 @@ pub use mqtt_proto as proto;
 
 mod accept;
 mod address;
+mod alias;
 mod backoff;
 mod client;
 #[cfg(feature = "std")]
