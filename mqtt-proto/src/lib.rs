@@ -90,7 +90,7 @@ pub use {
     options::{RetainHandling, SubscriptionOptions},
     packet::{
         Ack, Auth, ConnAck, Connect, ConnectPacket, Delivery, Disconnect, Packet, PacketRef,
-        Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
+        Publish, PublishOverrides, SubAck, Subscribe, TopicAlias, UnsubAck, Unsubscribe,
     },
     property::{Properties, Property, PropertyError, PropertyId, PropertyOwner, PropertySet},
     reason::ReasonCode,

@@ -6,6 +6,7 @@ mod connect;
 pub(crate) mod connect_packet;
 mod disconnect;
 mod limit;
+mod overrides;
 pub(crate) mod publish;
 mod subscribe;
 
@@ -14,6 +15,7 @@ pub use connack::ConnAck;
 pub use connect::Connect;
 pub use connect_packet::ConnectPacket;
 pub use disconnect::{Auth, Disconnect};
+pub use overrides::{PublishOverrides, TopicAlias};
 pub use publish::{Delivery, Publish};
 pub use subscribe::{SubAck, Subscribe, UnsubAck, Unsubscribe};
 

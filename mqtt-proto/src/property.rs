@@ -5,8 +5,8 @@
 //! [MQTT-3.3.2-17] and [MQTT-3.3.2-18] ask for.
 
 mod builder;
+mod parts;
 mod value;
-mod without;
 
 use core::fmt;
 
@@ -420,7 +420,13 @@ impl<B: Storage> Properties<B> {
     /// The list and its length prefix.
     #[inline]
     pub(crate) fn encoded_len(&self) -> usize {
-        let len = self.block.as_ref().len();
+        self.encoded_len_with(0)
+    }
+
+    /// As [`encoded_len`](Self::encoded_len), with so many bytes more in the list.
+    #[inline]
+    pub(crate) fn encoded_len_with(&self, added: usize) -> usize {
+        let len = self.block.as_ref().len() + added;
         wire::varint_len(len as u32) as usize + len
     }
 }

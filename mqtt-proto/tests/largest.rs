@@ -54,6 +54,26 @@ fn the_largest_publish_is_written_and_one_byte_more_is_not() {
     }
 }
 
+/// The largest remaining length is that of what is written, not of the message.
+#[test]
+fn an_alias_in_the_place_of_a_topic_name_makes_room_for_the_largest() {
+    let zeros = vec![0; LARGEST as usize];
+    let most = LARGEST as usize - b"\0\0\x03\x23\0\x01".len();
+    let alias = core::num::NonZeroU16::MIN;
+    let written = |payload, alias| {
+        let topic = TopicName::try_from("topic").unwrap();
+        let publish = Publish::new(topic, &zeros[..payload]);
+        let overrides = PublishOverrides { topic_alias: alias, ..Default::default() };
+        publish.encoded_len_with(ProtocolVersion::V5, overrides)
+    };
+    assert_eq!(written(most, Some(TopicAlias::Use(alias))), Ok(MAX_PACKET_SIZE));
+    assert_eq!(written(most + 1, Some(TopicAlias::Use(alias))), Err(EncodeError::TooLong));
+    assert_eq!(written(most, None), Err(EncodeError::TooLong));
+    assert_eq!(written(most - 2, None), Ok(MAX_PACKET_SIZE));
+    assert_eq!(written(most - 2, Some(TopicAlias::Set(alias))), Err(EncodeError::TooLong));
+    assert_eq!(written(most - 5, Some(TopicAlias::Set(alias))), Ok(MAX_PACKET_SIZE));
+}
+
 #[test]
 fn the_largest_publish_is_read_borrowed_and_owned() {
     for version in VERSIONS {

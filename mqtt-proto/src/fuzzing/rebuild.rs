@@ -4,12 +4,14 @@ use alloc::{vec, vec::Vec};
 use core::{
     cmp::Ordering,
     hash::{Hash, Hasher},
+    num::NonZeroU16,
 };
 
 use crate::{
-    Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketId, PacketRef, Properties,
-    ProtocolVersion, Publication, Publish, ReasonCodes, Str, SubAck, Subscribe, SubscribeFilters,
-    TopicFilter, TopicName, UnsubAck, Unsubscribe, UnsubscribeFilters,
+    Ack, Auth, ConnAck, Connect, Disconnect, EncodeError, Message, Packet, PacketId, PacketRef,
+    Properties, Property, PropertyId, ProtocolVersion, Publication, Publish, PublishOverrides,
+    ReasonCodes, Str, SubAck, Subscribe, SubscribeFilters, TopicAlias, TopicFilter, TopicName,
+    UnsubAck, Unsubscribe, UnsubscribeFilters,
 };
 
 /// A packet that was read is the one that its parts make, without an allocator.
@@ -102,6 +104,49 @@ fn check_publish(read: &Publish<&[u8]>, version: ProtocolVersion) {
     let mut slice = vec![0; head.len()];
     assert_eq!(read.encode_head_to_slice(version, &mut slice), Ok(head.len()));
     assert_eq!(slice, head);
+    check_overrides(read, version);
+}
+
+/// A PUBLISH whose topic name and Message Expiry Interval are overridden by those of another is that
+/// other one.
+fn check_overrides(read: &Publish<&[u8]>, version: ProtocolVersion) {
+    let bare = read.message.properties.iter();
+    let bare = Properties::new(bare.filter(|property| property.id() != PropertyId::TopicAlias));
+    let bare = bare.expect("they were read");
+    let message = Message { properties: bare.as_ref(), ..read.message };
+    if message.topic.is_empty() {
+        return;
+    }
+    let publish = Publish { message, ..*read };
+    let (set, replace) = (TopicAlias::Set(NonZeroU16::MAX), TopicAlias::Use(NonZeroU16::MAX));
+    for topic_alias in [None, Some(set), Some(replace)] {
+        let overrides = PublishOverrides { message_expiry_interval: Some(7), topic_alias };
+        let mut written = Vec::new();
+        let encoded = publish.encode_with(version, overrides, &mut written);
+        if topic_alias.is_some() && version == ProtocolVersion::V311 {
+            assert_eq!(encoded, Err(EncodeError::NotInV311("a property")));
+            continue;
+        }
+        assert_eq!(encoded, Ok(()));
+        let mut slice = vec![0; written.len()];
+        assert_eq!(publish.encode_to_slice_with(version, overrides, &mut slice), Ok(slice.len()));
+        assert_eq!(slice, written);
+        let len = publish.encoded_len_with(version, overrides);
+        assert_eq!(len, Ok(written.len() as u32));
+
+        let alias = topic_alias.map(|alias| Property::TopicAlias(alias.get()));
+        let anew = bare.iter().map(|property| match property {
+            Property::MessageExpiryInterval(_) => Property::MessageExpiryInterval(7),
+            property => property,
+        });
+        let anew = Properties::new(anew.chain(alias)).expect("they were read");
+        let named = topic_alias != Some(replace);
+        let topic = if named { read.message.topic } else { TopicName::default() };
+        let message = Message { topic, properties: anew.as_ref(), ..read.message };
+        let mut expected = Vec::new();
+        assert_eq!(Publish { message, ..*read }.encode(version, &mut expected), Ok(()));
+        assert_eq!(written, expected);
+    }
 }
 
 /// Borrowed, owned and copied names are the same.

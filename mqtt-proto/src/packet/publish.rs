@@ -313,14 +313,14 @@ impl<B: Storage> Publish<B> {
 
 /// Everything before the payload of a PUBLISH, checked and measured.
 #[derive(Clone, Copy)]
-struct Head<'a> {
-    first: u8,
-    topic: &'a [u8],
-    id: Option<PacketId>,
+pub(super) struct Head<'a> {
+    pub(super) first: u8,
+    pub(super) topic: &'a [u8],
+    pub(super) id: Option<PacketId>,
     /// The property list of 5.0.
-    properties: Option<&'a [u8]>,
+    pub(super) properties: Option<&'a [u8]>,
     /// The remaining length.
-    body: u32,
+    pub(super) body: u32,
 }
 
 impl<'a> Head<'a> {
@@ -329,9 +329,19 @@ impl<'a> Head<'a> {
         publish: &'a Publish<B>,
         version: ProtocolVersion,
     ) -> Result<Self, EncodeError> {
-        let Message { topic, payload, properties } = &publish.message;
-        let topic = topic.as_bytes();
-        if topic.is_empty() && !properties.set().contains(PropertyId::TopicAlias) {
+        Self::measure(publish, version, publish.message.topic.as_bytes(), 0)
+    }
+
+    /// With this topic name, and so many bytes to be added to the property list.
+    #[inline(always)]
+    pub(super) fn measure<B: Storage>(
+        publish: &'a Publish<B>,
+        version: ProtocolVersion,
+        topic: &'a [u8],
+        added: usize,
+    ) -> Result<Self, EncodeError> {
+        let Message { topic: name, payload, properties } = &publish.message;
+        if name.is_empty() && !properties.set().contains(PropertyId::TopicAlias) {
             return Err(EncodeError::TopicNameEmpty);
         }
         let (id, dup_and_qos) = match publish.delivery {
@@ -346,15 +356,18 @@ impl<'a> Head<'a> {
         let properties = match version {
             ProtocolVersion::V311 => {
                 check_v311_properties(properties)?;
+                if added > 0 {
+                    return Err(EncodeError::NotInV311("a property"));
+                }
                 None
             }
             ProtocolVersion::V5 if properties.is_empty() => {
-                len += 1;
+                len += 1 + added;
                 Some(&[][..])
             }
             ProtocolVersion::V5 => {
                 properties.check_owner(OWNER)?;
-                len += properties.encoded_len();
+                len += properties.encoded_len_with(added);
                 Some(properties.as_bytes())
             }
         };
@@ -364,7 +377,7 @@ impl<'a> Head<'a> {
 
     /// The size of the packet.
     #[inline(always)]
-    const fn packet_len(&self) -> u32 {
+    pub(super) const fn packet_len(&self) -> u32 {
         1 + wire::varint_len(self.body) + self.body
     }
 

@@ -1,4 +1,4 @@
-//! A list without some of its properties, as it goes on the wire: nothing is copied for it.
+//! Parts of a list, as they go on the wire: nothing is copied for them.
 
 use super::{Properties, PropertyId, PropertySet, value::Value};
 use crate::{Storage, wire::Cursor};
@@ -18,5 +18,23 @@ impl<B: Storage> Properties<B> {
                 }
             }
         })
+    }
+
+    /// What is before the value of a property, its identifier included, and what is behind it; of
+    /// the first one where there are several.
+    pub(crate) fn around(&self, wanted: PropertyId) -> Option<(&[u8], &[u8])> {
+        if !self.set.contains(wanted) {
+            return None;
+        }
+        let block = self.as_bytes();
+        let mut cursor = Cursor::over(block);
+        loop {
+            let id = PropertyId::new(cursor.u8().ok()?)?;
+            let value = cursor.position();
+            Value::read(id.kind(), &mut cursor).ok()?;
+            if id == wanted {
+                return Some((block.get(..value)?, block.get(cursor.position()..)?));
+            }
+        }
     }
 }
