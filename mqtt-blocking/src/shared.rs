@@ -104,11 +104,11 @@ impl Shared {
     pub(crate) fn act(&self, core: &mut Core) {
         while let Some(action) = core.driver.poll_action() {
             match action {
-                DriverAction::Deliver(publish) if core.receiving => {
+                DriverAction::Deliver { publish, .. } if core.receiving => {
                     core.messages.push_back(publish);
                     self.message.notify_one();
                 }
-                DriverAction::Deliver(publish) => {
+                DriverAction::Deliver { publish, .. } => {
                     core.driver.handle_taken(undelivered_size(&publish));
                 }
                 // Whoever does not wait any longer need not know.

@@ -55,10 +55,9 @@ impl Broker {
         };
         let longest = self.config.max_session_expiry;
         let mut accept = Accept {
-            session_present: false,
             assigned_client_id: assigned,
             session_expiry: (connection.server.session_expiry() > longest).then_some(longest),
-            keep_alive: None,
+            ..Accept::default()
         };
         if !connection.server.can_accept(&accept) {
             return Err(ReasonCode::PACKET_TOO_LARGE);

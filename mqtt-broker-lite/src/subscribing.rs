@@ -65,6 +65,12 @@ impl Broker {
         if levels > self.config.max_filter_levels {
             return ReasonCode::QUOTA_EXCEEDED;
         }
+        // What CONNACK ruled out.
+        let server = self.connections.get(id).map(|connection| &connection.server);
+        let identifier = subscription.identifier.is_some();
+        if let Some(Err(refused)) = server.map(|server| server.check_filter(&filter, identifier)) {
+            return refused;
+        }
         let existing = self.subscriptions.get(&filter, subscriber).is_some();
         let Some(client) = self.sessions.get_mut(subscriber) else {
             return ReasonCode::UNSPECIFIED_ERROR;

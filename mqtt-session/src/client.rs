@@ -4,7 +4,7 @@ use alloc::{collections::VecDeque, string::String, vec::Vec};
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, Connect, Decoder, Disconnect, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
+    Auth, ConnAck, Connect, Decoder, Disconnect, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
     PacketType, Properties, ProtocolVersion, Publication, Publish, QoS, ReasonCode, Role, Status,
     Storage, SubAck, Subscribe, SubscribeFilters, UnsubAck, Unsubscribe, UnsubscribeFilters,
 };
@@ -12,6 +12,7 @@ use mqtt_proto::{
 use crate::{
     ClientOptions, CloseReason, CommandError, Inbound, Instant, JournalEntry, OptionsError,
     Outcome, Overflow, PublishError, Receipt, Session, Transmit, Violation,
+    auth::{Authentication, Turn},
     connection::{Arrival, Connection, Limits, check_alias},
     limits::ServerLimits,
 };
@@ -78,6 +79,9 @@ pub enum ClientAction {
     /// The server did not accept; [`Close`](Self::Close) follows. The properties may say why, and
     /// which other server to use.
     Refused(ConnAck<Bytes>),
+    /// The next step of enhanced authentication (section 4.12): Continue authentication wants
+    /// [`Client::authenticate`], Success ends what [`Client::reauthenticate`] began.
+    Auth(Auth<Bytes>),
     /// The server said DISCONNECT; [`Close`](Self::Close) follows.
     Disconnected(Disconnect<Bytes>),
     /// Write it down before anything that follows is acted upon or sent; only with
@@ -172,6 +176,8 @@ impl Client {
         // It was checked once, in `new`; only the client identifier and Clean Start have changed
         // since.
         let _ = connection.send_connect(now, &self.connect);
+        let method = self.connect.properties.authentication_method();
+        connection.auth = method.and_then(Authentication::begin);
         self.connection = Some(connection);
         self.ping_deadline = None;
         self.state = ClientState::Connecting { deadline: now + self.options.connect_timeout };
@@ -355,6 +361,42 @@ impl Client {
         };
         let unsubscribe = |id| Packet::Unsubscribe(Unsubscribe { id, properties, filters });
         self.request(now, PacketType::UnsubAck, codes, unsubscribe)
+    }
+
+    /// Answers [`ClientAction::Auth`] that says Continue authentication.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing changed then.
+    pub fn authenticate(&mut self, now: Instant, data: &[u8]) -> Result<(), CommandError> {
+        self.send_auth(now, Turn::Client, ReasonCode::CONTINUE_AUTHENTICATION, data)
+    }
+
+    /// Begins to authenticate again over the connection, by the method of
+    /// [`ClientOptions::authentication`], while messages go on. It ends with
+    /// [`ClientAction::Auth`] that says Success, or with the connection.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing changed then.
+    pub fn reauthenticate(&mut self, now: Instant, data: &[u8]) -> Result<(), CommandError> {
+        if self.state != ClientState::Connected {
+            return Err(CommandError::NotConnected);
+        }
+        self.send_auth(now, Turn::Nobody, ReasonCode::RE_AUTHENTICATE, data)
+    }
+
+    fn send_auth(
+        &mut self,
+        now: Instant,
+        turn: Turn,
+        reason: ReasonCode,
+        data: &[u8],
+    ) -> Result<(), CommandError> {
+        let now = self.advance(now);
+        let connection = self.reading().ok_or(CommandError::NotConnected)?;
+        if connection.auth.as_ref().is_none_or(|auth| auth.turn() != turn) {
+            return Err(CommandError::NothingToAnswer);
+        }
+        connection.send_auth(now, reason, data, Turn::Server)
     }
 
     /// Ends the session on this side: every message that waits or is in flight ends as lost, and the
@@ -578,6 +620,7 @@ impl Client {
         let packet_type = packet.packet_type();
         match packet {
             Packet::ConnAck(connack) if connecting => self.handle_connack(connack)?,
+            Packet::Auth(auth) => self.handle_auth(connecting, auth)?,
             // [MQTT-3.2.0-1]
             _ if connecting => return Err(Violation::UnexpectedPacket(packet_type)),
             Packet::SubAck(suback) => {
@@ -601,6 +644,24 @@ impl Client {
         Ok(())
     }
 
+    fn handle_auth(&mut self, connecting: bool, auth: Auth<Bytes>) -> Result<(), Violation> {
+        let exchange = self.connection.as_mut().and_then(|connection| connection.auth.as_mut());
+        let unexpected = Violation::UnexpectedPacket(PacketType::Auth);
+        let exchange = exchange.ok_or(unexpected)?;
+        // The first exchange succeeds with CONNACK.
+        let expected = [
+            (Turn::Server, ReasonCode::CONTINUE_AUTHENTICATION),
+            (Turn::Server, ReasonCode::SUCCESS),
+        ];
+        exchange.handle(&auth, if connecting { &expected[..1] } else { &expected })?;
+        exchange.pass_to(match auth.reason {
+            ReasonCode::SUCCESS => Turn::Nobody,
+            _ => Turn::Client,
+        });
+        self.act(ClientAction::Auth(auth));
+        Ok(())
+    }
+
     fn handle_connack(&mut self, connack: ConnAck<Bytes>) -> Result<(), Violation> {
         let ConnAck { reason, session_present, .. } = connack;
         if reason.is_error() {
@@ -612,6 +673,7 @@ impl Client {
         if session_present && self.connect.clean_start {
             return Err(Violation::SessionPresent);
         }
+        self.end_first_exchange(&connack.properties)?;
         let window = self.learn_limits(&connack.properties);
         self.state = ClientState::Connected;
         self.act(ClientAction::Connected(connack));
@@ -627,6 +689,21 @@ impl Client {
         self.connect.clean_start =
             self.options.version == ProtocolVersion::V311 && self.options.clean_start;
         Ok(())
+    }
+
+    /// [MQTT-4.12.0-5] and that a server does not authenticate by a method that nobody asked for
+    /// [MQTT-4.12.0-6].
+    fn end_first_exchange(&mut self, properties: &Properties<Bytes>) -> Result<(), Violation> {
+        let method = properties.authentication_method();
+        match self.connection.as_mut().and_then(|connection| connection.auth.as_mut()) {
+            None if method.is_none() => Ok(()),
+            None => Err(Violation::AuthenticationMethod),
+            Some(exchange) => {
+                exchange.check_method(method)?;
+                exchange.pass_to(Turn::Nobody);
+                Ok(())
+            }
+        }
     }
 
     fn resume(&mut self, window: u16) {

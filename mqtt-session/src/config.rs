@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use mqtt_proto::MAX_PACKET_SIZE;
+use mqtt_proto::{MAX_PACKET_SIZE, QoS};
 
 use crate::connection::Limits;
 
@@ -20,6 +20,20 @@ pub struct ServerConfig {
     /// How many topic aliases a client may use; 16 by default. Each costs its topic name. 5.0
     /// clients are told.
     pub topic_alias_maximum: u16,
+    /// The highest QoS that clients may publish at; 2 by default. 5.0 clients are told, and
+    /// disconnected if they exceed it; in 3.1.1 there are no words for it, and no limit.
+    pub maximum_qos: QoS,
+    /// Whether clients may publish with RETAIN; by default they may. As [`maximum_qos`](Self::maximum_qos).
+    pub retain_available: bool,
+    /// Whether clients may subscribe with wildcards; by default they may. 5.0 clients are told. See
+    /// [`Server::check_filter`](crate::Server::check_filter).
+    pub wildcard_subscriptions: bool,
+    /// Whether clients may give their subscriptions an identifier; by default they may. As
+    /// [`wildcard_subscriptions`](Self::wildcard_subscriptions).
+    pub subscription_identifiers: bool,
+    /// Whether clients may share subscriptions; by default they may. As
+    /// [`wildcard_subscriptions`](Self::wildcard_subscriptions).
+    pub shared_subscriptions: bool,
     /// How many messages of QoS 1 and 2 wait or are in flight for a client at the same time; 1,000
     /// by default, never 0. Each costs about 150 bytes and itself.
     pub max_queued: u16,
@@ -43,6 +57,11 @@ impl Default for ServerConfig {
             max_packet_size: 1024 * 1024,
             receive_maximum: 1024,
             topic_alias_maximum: 16,
+            maximum_qos: QoS::ExactlyOnce,
+            retain_available: true,
+            wildcard_subscriptions: true,
+            subscription_identifiers: true,
+            shared_subscriptions: true,
             max_queued: 1000,
             max_in_flight: 100,
             max_transmit: 256 * 1024,

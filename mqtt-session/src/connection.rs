@@ -1,18 +1,20 @@
 //! What ends with a network connection, and the part of the protocol that both roles share.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use bytes::Bytes;
 use mqtt_proto::{
     Ack, Connect, Decoder, Delivery, Disconnect, EncodeError, MAX_PACKET_SIZE, Message, Packet,
-    PacketId, PacketRef, PacketType, Properties, Property, PropertyId, ProtocolVersion,
-    Publication, Publish, QoS, ReasonCode, Role, Storage, TopicName,
+    PacketId, PacketRef, PacketType, Properties, PropertyId, ProtocolVersion, Publication, Publish,
+    PublishOverrides, QoS, ReasonCode, Role, Storage, TopicName,
 };
 
 use crate::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Receipt, Session, Transmit,
     Violation,
     alias::InboundAliases,
+    auth::{Authentication, Turn},
     qos::{
         Next, Owed,
         transition::{
@@ -48,6 +50,8 @@ pub(crate) struct Connection {
     ack_timeout: Option<Duration>,
     ack_awaited: Instant,
     aliases: InboundAliases,
+    /// If CONNECT named an Authentication Method.
+    pub(crate) auth: Option<Box<Authentication>>,
     pub(crate) last_received: Instant,
     pub(crate) last_sent: Instant,
 }
@@ -93,6 +97,7 @@ impl Connection {
             ack_timeout: limits.ack_timeout,
             ack_awaited: now,
             aliases: InboundAliases::new(limits.topic_alias_maximum),
+            auth: None,
             last_received: now,
             last_sent: now,
         }
@@ -161,6 +166,23 @@ impl Connection {
             // Two or three bytes: whoever takes no more than two is not told why.
             let _ = self.send(now, &PacketRef::Disconnect(Disconnect::new(reason)));
         }
+    }
+
+    /// Sends an AUTH, after which it is the turn of `next`.
+    pub(crate) fn send_auth(
+        &mut self,
+        now: Instant,
+        reason: ReasonCode,
+        data: &[u8],
+        next: Turn,
+    ) -> Result<(), CommandError> {
+        let auth = self.auth.as_ref().ok_or(CommandError::NothingToAnswer)?;
+        let packet = auth.packet(reason, data)?;
+        self.send(now, &packet)?;
+        if let Some(auth) = &mut self.auth {
+            auth.pass_to(next);
+        }
+        Ok(())
     }
 
     /// The topic name that the alias of this PUBLISH stands for, and learns it if the packet says
@@ -405,24 +427,19 @@ impl Connection {
             return Some(if dup { Outcome::Lost } else { Outcome::Acknowledged(refusal) });
         }
         let waited = now.since(*accepted);
+        let mut overrides = PublishOverrides::default();
         if let Some(seconds) = message.properties.message_expiry_interval() {
-            let remaining = match remaining_expiry(seconds, waited) {
-                Some(remaining) => remaining,
+            // [MQTT-3.3.2-6]
+            overrides.message_expiry_interval = match remaining_expiry(seconds, waited) {
+                Some(remaining) => Some(remaining),
                 // Once sent it is sent until it is acknowledged (table row A15 of the decisions).
-                None if dup => seconds.min(1),
+                None if dup => Some(seconds.min(1)),
                 // [MQTT-3.3.2-5]
                 None => return Some(Outcome::Expired),
             };
-            // [MQTT-3.3.2-6]
-            if remaining != seconds {
-                let properties = with_expiry(&message.properties, remaining);
-                let message = Message { properties: properties.as_ref(), ..message };
-                let message = for_version(self.version, message);
-                return self.send_publish(now, &Publish { delivery, retain, message });
-            }
         }
         let message = for_version(self.version, message);
-        self.send_publish(now, &Publish { delivery, retain, message })
+        self.send_publish(now, &Publish { delivery, retain, message }, overrides)
     }
 
     /// Why the peer said it would not take such a message [MQTT-3.2.2-11] [MQTT-3.2.2-14].
@@ -436,10 +453,16 @@ impl Connection {
         }
     }
 
-    fn send_publish(&mut self, now: Instant, publish: &Publish<&[u8]>) -> Option<Outcome> {
-        let size = publish.encoded_len(self.version);
+    fn send_publish(
+        &mut self,
+        now: Instant,
+        publish: &Publish<&[u8]>,
+        overrides: PublishOverrides,
+    ) -> Option<Outcome> {
+        let size = publish.encoded_len_with(self.version, overrides);
         let fits = size.is_ok_and(|size| size <= self.peer_max_packet_size);
-        if !fits || publish.encode(self.version, self.transmit.sink()).is_err() {
+        let sink = self.transmit.sink();
+        if !fits || publish.encode_with(self.version, overrides, sink).is_err() {
             return Some(Outcome::TooLarge);
         }
         self.message_appended(now);
@@ -531,15 +554,6 @@ pub fn remaining_expiry(seconds: u32, waited: Duration) -> Option<u32> {
     let left =
         Duration::from_secs(seconds.into()).checked_sub(waited).filter(|left| !left.is_zero())?;
     Some(left.as_secs() as u32 + u32::from(left.subsec_nanos() > 0))
-}
-
-/// The same properties with another Message Expiry Interval.
-fn with_expiry(properties: &Properties<&[u8]>, seconds: u32) -> Properties<Bytes> {
-    Properties::new(properties.iter().map(|property| match property {
-        Property::MessageExpiryInterval(_) => Property::MessageExpiryInterval(seconds),
-        property => property,
-    }))
-    .expect("properties of a checked list, with another number")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use mqtt_proto::{
 
 use crate::{
     Answer, CallError, Client, ClientAction, ClientOptions, ClientState, CloseReason, CommandError,
-    ConnectionState, DriverAction, Instant, OptionsError, Outcome, Request, Transmit,
+    ConnectionState, DriverAction, Instant, OptionsError, Outcome, Receipt, Request, Transmit,
     backoff::scramble, request::undelivered_size,
 };
 
@@ -219,6 +219,38 @@ impl<W> ClientDriver<W> {
         self.forgive_ping(paused);
     }
 
+    /// See [`Client::acknowledge`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn acknowledge(
+        &mut self,
+        now: Instant,
+        receipt: Receipt,
+        reason: ReasonCode,
+    ) -> Result<(), CommandError> {
+        self.now = now;
+        self.client.acknowledge(now, receipt, reason)
+    }
+
+    /// See [`Client::authenticate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn authenticate(&mut self, now: Instant, data: &[u8]) -> Result<(), CommandError> {
+        self.now = now;
+        self.client.authenticate(now, data)
+    }
+
+    /// See [`Client::reauthenticate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reauthenticate(&mut self, now: Instant, data: &[u8]) -> Result<(), CommandError> {
+        self.now = now;
+        self.client.reauthenticate(now, data)
+    }
+
     /// Says DISCONNECT with this code, if there is a connection, and ends everything.
     pub fn disconnect(&mut self, now: Instant, reason: ReasonCode) {
         self.now = now;
@@ -319,11 +351,11 @@ impl<W> ClientDriver<W> {
     fn handle_action(&mut self, action: ClientAction) {
         match action {
             ClientAction::Connected(connack) => self.handle_connack(&connack),
-            ClientAction::Deliver { publish, .. } => {
+            ClientAction::Deliver { publish, receipt } => {
                 // The read buffer is used again, and every message costs what it counts for.
                 let publish = Publish { message: publish.message.detach(), ..publish };
                 self.undelivered += undelivered_size(&publish);
-                self.actions.push_back(DriverAction::Deliver(publish));
+                self.actions.push_back(DriverAction::Deliver { publish, receipt });
                 if self.overfull() {
                     self.end_all(&CallError::MessagesNotTaken);
                 }
@@ -331,6 +363,7 @@ impl<W> ClientDriver<W> {
             ClientAction::Finished { id, outcome } => self.handle_finished(id, outcome),
             ClientAction::Subscribed(suback) => self.handle_suback(suback),
             ClientAction::Unsubscribed(unsuback) => self.handle_unsuback(unsuback),
+            ClientAction::Auth(auth) => self.actions.push_back(DriverAction::Auth(auth)),
             // Why is in the Close that follows.
             ClientAction::Refused(_) | ClientAction::Disconnected(_) => {}
             ClientAction::Journal(entry) => self.actions.push_back(DriverAction::Journal(entry)),

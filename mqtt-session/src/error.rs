@@ -38,6 +38,16 @@ pub enum Violation {
         /// Of which request.
         id: PacketId,
     },
+    /// A packet names another Authentication Method than CONNECT, or none where it must
+    /// [MQTT-4.12.0-5] [MQTT-4.12.1-1].
+    #[error("another Authentication Method than that of CONNECT [MQTT-4.12.0-5]")]
+    AuthenticationMethod,
+    /// A PUBLISH of a QoS that CONNACK ruled out [MQTT-3.2.2-11].
+    #[error("the QoS is above the announced Maximum QoS of {0} [MQTT-3.2.2-11]")]
+    QoSNotSupported(QoS),
+    /// A PUBLISH with RETAIN where CONNACK ruled it out [MQTT-3.2.2-14].
+    #[error("retained messages were announced as not available [MQTT-3.2.2-14]")]
+    RetainNotSupported,
     /// DISCONNECT raises the Session Expiry Interval from 0 (section 3.14.2.2.2).
     #[error("Session Expiry Interval was 0 and may not be raised [MQTT-3.14.2-2]")]
     SessionExpiryRaised,
@@ -50,7 +60,10 @@ impl Violation {
         match self {
             Self::ReceiveMaximumExceeded => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
             Self::TopicAliasInvalid(_) => ReasonCode::TOPIC_ALIAS_INVALID,
-            Self::UnexpectedPacket(_)
+            Self::QoSNotSupported(_) => ReasonCode::QOS_NOT_SUPPORTED,
+            Self::RetainNotSupported => ReasonCode::RETAIN_NOT_SUPPORTED,
+            Self::AuthenticationMethod
+            | Self::UnexpectedPacket(_)
             | Self::TopicAliasUnknown(_)
             | Self::WrongAck { .. }
             | Self::SessionPresent
@@ -203,7 +216,13 @@ pub enum CommandError {
     /// CONNACK said that the server cannot do this.
     #[error("the server does not support this: {0}")]
     NotSupported(ReasonCode),
-    /// There is nothing to answer, or it was answered.
+    /// Authentication Data longer than MQTT can carry.
+    #[error("{size} bytes of authentication data, 65,535 are allowed")]
+    AuthenticationData {
+        /// How long it is.
+        size: usize,
+    },
+    /// There is nothing to answer, or it was answered; or CONNECT named no Authentication Method.
     #[error("nothing of this kind awaits an answer")]
     NothingToAnswer,
     /// The request cannot be said in this version.

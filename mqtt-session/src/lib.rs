@@ -39,6 +39,7 @@ pub use mqtt_proto as proto;
 mod accept;
 mod address;
 mod alias;
+mod auth;
 mod backoff;
 mod client;
 #[cfg(feature = "std")]

@@ -1,11 +1,12 @@
 //! What a client wants of its session, shared by every adapter.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::{fmt, time::Duration};
 
 use bytes::Bytes;
 use mqtt_proto::{
-    Connect, MAX_PACKET_SIZE, Properties, Property, ProtocolVersion, Publication, Str, StringError,
+    Connect, MAX_PACKET_SIZE, Properties, Property, PropertyError, ProtocolVersion, Publication,
+    Str, StringError,
 };
 
 use crate::{Backoff, ServerAddress};
@@ -21,6 +22,10 @@ pub struct ClientOptions {
     pub(crate) user_name: Option<String>,
     pub(crate) password: Option<Bytes>,
     pub(crate) will: Option<Publication<Bytes>>,
+    pub(crate) authentication: Option<(String, Bytes)>,
+    pub(crate) request_response_information: bool,
+    pub(crate) request_problem_information: bool,
+    pub(crate) user_properties: Vec<(String, String)>,
     pub(crate) receive_maximum: u16,
     pub(crate) max_packet_size: u32,
     pub(crate) topic_alias_maximum: u16,
@@ -72,6 +77,10 @@ impl ClientOptions {
             user_name: None,
             password: None,
             will: None,
+            authentication: None,
+            request_response_information: false,
+            request_problem_information: true,
+            user_properties: Vec::new(),
             receive_maximum: 1024,
             max_packet_size: 16 * 1024 * 1024,
             topic_alias_maximum: 16,
@@ -144,6 +153,37 @@ impl ClientOptions {
     #[must_use]
     pub fn will(mut self, will: Publication<Bytes>) -> Self {
         self.will = Some(will);
+        self
+    }
+
+    /// Enhanced authentication by this method, with the data that CONNECT is to carry; none by
+    /// default. 5.0 only. See [`ClientAction::Auth`](crate::ClientAction::Auth).
+    #[must_use]
+    pub fn authentication(mut self, method: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        self.authentication = Some((method.into(), data.into()));
+        self
+    }
+
+    /// Whether CONNACK is asked for Response Information, a prefix for response topics; not by
+    /// default. 5.0 only, and the server need not give it.
+    #[must_use]
+    pub const fn request_response_information(mut self, request: bool) -> Self {
+        self.request_response_information = request;
+        self
+    }
+
+    /// Whether the server may send Reason String and User Properties with packets other than
+    /// CONNACK, PUBLISH and DISCONNECT; it may by default. 5.0 only.
+    #[must_use]
+    pub const fn request_problem_information(mut self, request: bool) -> Self {
+        self.request_problem_information = request;
+        self
+    }
+
+    /// One more User Property for CONNECT; none by default. 5.0 only.
+    #[must_use]
+    pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.user_properties.push((name.into(), value.into()));
         self
     }
 
@@ -311,6 +351,23 @@ impl ClientOptions {
         self
     }
 
+    /// That nothing is asked for that an adapter leaves to drivers of one's own: manual
+    /// acknowledgement, a journal, enhanced authentication. For adapters without those.
+    ///
+    /// # Errors
+    /// [`OptionsError::NeedsDriver`].
+    pub fn for_adapter(self) -> Result<Self, OptionsError> {
+        if self.manual_acknowledgement {
+            Err(OptionsError::NeedsDriver("manual acknowledgement"))
+        } else if self.journaled {
+            Err(OptionsError::NeedsDriver("a journal"))
+        } else if self.authentication.is_some() {
+            Err(OptionsError::NeedsDriver("enhanced authentication"))
+        } else {
+            Ok(self)
+        }
+    }
+
     /// Whether the server keeps the session when the connection ends, as far as this side asked for
     /// it.
     pub(crate) const fn lasts(&self) -> bool {
@@ -324,13 +381,6 @@ impl ClientOptions {
     pub(crate) fn connect(&self) -> Result<Connect<Bytes>, OptionsError> {
         let v5 = self.version == ProtocolVersion::V5;
         let text = |what, text: &str| Str::try_from(text).map_err(|e| OptionsError::Text(what, e));
-        let properties = [
-            (self.session_expiry > 0)
-                .then_some(Property::SessionExpiryInterval(self.session_expiry)),
-            Some(Property::ReceiveMaximum(self.receive_maximum)),
-            Some(Property::MaximumPacketSize(self.max_packet_size)),
-            Some(Property::TopicAliasMaximum(self.topic_alias_maximum)),
-        ];
         let connect = Connect {
             version: self.version,
             clean_start: self.clean_start,
@@ -339,14 +389,10 @@ impl ClientOptions {
             will: self.will.clone(),
             user_name: self.user_name.as_deref().map(|name| text("user name", name)).transpose()?,
             password: self.password.clone(),
-            properties: if v5 {
-                Properties::new(properties.into_iter().flatten()).unwrap_or_default()
-            } else {
-                Properties::EMPTY
-            },
+            properties: if v5 { self.properties()? } else { Properties::EMPTY },
         };
-        if !v5 && self.session_expiry > 0 {
-            return Err(OptionsError::NotInV311("a Session Expiry Interval"));
+        if let (false, Some(what)) = (v5, self.only_in_v5()) {
+            return Err(OptionsError::NotInV311(what));
         }
         if self.client_id.is_empty() && (!v5 && !self.clean_start || self.journaled) {
             return Err(OptionsError::NoClientId);
@@ -356,6 +402,43 @@ impl ClientOptions {
         }
         connect.encoded_len()?;
         Ok(connect)
+    }
+
+    fn properties(&self) -> Result<Properties<Bytes>, OptionsError> {
+        let method = self.authentication.as_ref().map(|(method, _)| method.as_str());
+        let data = self.authentication.as_ref().map(|(_, data)| data.as_ref());
+        let properties = [
+            (self.session_expiry > 0)
+                .then_some(Property::SessionExpiryInterval(self.session_expiry)),
+            Some(Property::ReceiveMaximum(self.receive_maximum)),
+            Some(Property::MaximumPacketSize(self.max_packet_size)),
+            Some(Property::TopicAliasMaximum(self.topic_alias_maximum)),
+            self.request_response_information.then_some(Property::RequestResponseInformation(true)),
+            (!self.request_problem_information)
+                .then_some(Property::RequestProblemInformation(false)),
+            method.map(Property::AuthenticationMethod),
+            data.filter(|data| !data.is_empty()).map(Property::AuthenticationData),
+        ];
+        let users = self.user_properties.iter();
+        let users = users.map(|(name, value)| Property::UserProperty((name, value)));
+        Ok(Properties::new(properties.into_iter().flatten().chain(users))?)
+    }
+
+    /// What was asked for that only 5.0 has words for and that means something to this side.
+    fn only_in_v5(&self) -> Option<&'static str> {
+        if self.session_expiry > 0 {
+            Some("a Session Expiry Interval")
+        } else if self.authentication.is_some() {
+            Some("enhanced authentication")
+        } else if self.request_response_information {
+            Some("Request Response Information")
+        } else if !self.request_problem_information {
+            Some("Request Problem Information")
+        } else if !self.user_properties.is_empty() {
+            Some("a User Property")
+        } else {
+            None
+        }
     }
 }
 
@@ -391,6 +474,13 @@ pub enum OptionsError {
     /// Expiry Interval, in 3.1.1 for no clean start.
     #[error("the session to be kept ends with its connection")]
     SessionDoesNotLast,
+    /// Something that this adapter does not offer: drive a [`Client`](crate::Client) or a
+    /// [`ClientDriver`](crate::ClientDriver).
+    #[error("{0} is not offered by this client; it needs a driver of its own")]
+    NeedsDriver(&'static str),
+    /// A property that CONNECT cannot carry.
+    #[error("{0}")]
+    Property(#[from] PropertyError),
     /// Anything else that CONNECT cannot say.
     #[error("{0}")]
     Encode(#[from] mqtt_proto::EncodeError),

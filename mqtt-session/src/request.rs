@@ -4,11 +4,11 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use mqtt_proto::{
-    ConnAck, Properties, Publication, Publish, ReasonCode, ReasonCodes, SubscribeFilters,
+    Auth, ConnAck, Properties, Publication, Publish, ReasonCode, ReasonCodes, SubscribeFilters,
     UnsubscribeFilters,
 };
 
-use crate::{CallError, CloseReason, JournalEntry};
+use crate::{CallError, CloseReason, JournalEntry, Receipt};
 
 /// What an application asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,14 @@ pub enum DriverAction<W> {
     /// A message for the application, in memory of its own. Say
     /// [`ClientDriver::handle_taken`](crate::ClientDriver::handle_taken)
     /// when it was taken.
-    Deliver(Publish<Bytes>),
+    Deliver {
+        /// The packet, with its topic name.
+        publish: Publish<Bytes>,
+        /// See [`ClientAction::Deliver`](crate::ClientAction::Deliver).
+        receipt: Option<Receipt>,
+    },
+    /// See [`ClientAction::Auth`](crate::ClientAction::Auth).
+    Auth(Auth<Bytes>),
     /// Write it down before anything that follows is acted upon or sent; only with
     /// [`ClientOptions::journaled`](crate::ClientOptions::journaled).
     Journal(JournalEntry),

@@ -5,14 +5,16 @@ use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, ConnectPacket, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect, Message,
-    Packet, PacketId, PacketRef, PacketType, ProtocolVersion, Publication, Publish, QoS,
-    ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe, UnsubAck, Unsubscribe,
+    Auth, ConnAck, ConnectPacket, DecodeError, DecodeErrorKind, Decoder, Delivery, Disconnect,
+    Message, Packet, PacketId, PacketRef, PacketType, ProtocolVersion, Publication, Publish, QoS,
+    ReasonCode, ReasonCodes, Role, Status, Storage, SubAck, Subscribe, TopicFilter, UnsubAck,
+    Unsubscribe,
 };
 
 use crate::{
     Accept, CloseReason, CommandError, Inbound, Instant, JournalEntry, Outcome, PublishError,
     Receipt, ServerConfig, Session, Transmit, Violation,
+    auth::{Authentication, Turn},
     connection::{Arrival, Connection, check_alias, for_version},
 };
 
@@ -58,6 +60,8 @@ pub struct Server {
 enum State {
     AwaitConnect,
     AwaitVerdict,
+    /// The broker has challenged the client.
+    AwaitAuth,
     Connected,
     Closed,
 }
@@ -66,7 +70,8 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerAction<B: Storage> {
-    /// A client introduces itself: [`Server::accept`] or [`Server::reject`] it.
+    /// A client introduces itself: [`Server::accept`] or [`Server::reject`] it, or
+    /// [`Server::challenge`] it if its CONNECT names an Authentication Method.
     Connect(ConnectPacket<B>),
     /// A message to be routed, and then to be answered with [`Server::acknowledge`].
     Publish(Inbound<B>),
@@ -74,6 +79,11 @@ pub enum ServerAction<B: Storage> {
     Subscribe(Subscribe<B>),
     /// Answer with [`Server::unsuback`].
     Unsubscribe(Unsubscribe<B>),
+    /// The next step of enhanced authentication (section 4.12): Continue authentication answers
+    /// [`Server::challenge`], Re-authenticate begins anew on a connection that is accepted. To be
+    /// answered as the CONNECT was, or with [`Server::authenticated`] in the place of `accept`, or
+    /// with [`Server::close`].
+    Auth(Auth<B>),
     /// A message that [`Server::publish`] or [`Session::publish`] took has ended its exchange.
     Finished {
         /// The identifier it was given.
@@ -156,6 +166,7 @@ impl Server {
         let handled = match self.state {
             State::AwaitConnect => self.handle_connect(packet),
             State::Connected => self.handle_connected(now, packet),
+            State::AwaitAuth => self.handle_auth_answer(packet),
             State::AwaitVerdict => Err(Violation::UnexpectedPacket(packet.packet_type())),
             State::Closed => Ok(None),
         };
@@ -181,7 +192,9 @@ impl Server {
         let now = self.advance(now);
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         let reason = match self.state {
-            State::AwaitConnect if due(self.connect_deadline()) => CloseReason::ConnectTimeout,
+            State::AwaitConnect | State::AwaitAuth if due(self.connect_deadline()) => {
+                CloseReason::ConnectTimeout
+            }
             State::Connected if due(self.silence_deadline()) => {
                 self.connection.say_disconnect(now, ReasonCode::KEEP_ALIVE_TIMEOUT);
                 CloseReason::KeepAliveTimeout
@@ -214,9 +227,11 @@ impl Server {
         }
         let now = self.advance(now);
         self.session = Some(session);
-        let connack = accept.connack(self.connection.version, &self.config);
-        self.connection.send(now, &connack)?;
+        self.connection.send(now, &self.connack(accept))?;
         self.state = State::Connected;
+        if let Some(auth) = &mut self.connection.auth {
+            auth.pass_to(Turn::Nobody);
+        }
         if let Some(seconds) = accept.keep_alive {
             self.silence = silence(seconds);
         }
@@ -234,15 +249,84 @@ impl Server {
     /// Whether the client takes a CONNACK that says this; if not, [`reject`](Self::reject) it.
     #[must_use]
     pub fn can_accept(&self, accept: &Accept) -> bool {
-        let connack = accept.connack(self.connection.version, &self.config);
-        self.connection.can_send(&connack)
+        self.connection.can_send(&self.connack(accept))
+    }
+
+    fn connack(&self, accept: &Accept) -> Packet<Bytes> {
+        let auth = self.connection.auth.as_deref();
+        accept.connack(self.connection.version, &self.config, auth)
+    }
+
+    /// Asks the client for more before the CONNECT is accepted, or before a re-authentication is:
+    /// AUTH, Continue authentication, with these data if there are any. The answer is
+    /// [`ServerAction::Auth`]; until a CONNECT is accepted it must come within the configured time.
+    ///
+    /// # Errors
+    /// [`CommandError::NothingToAnswer`] unless a CONNECT with an Authentication Method or an AUTH
+    /// awaits an answer; the other [`CommandError`]s. Nothing changed then.
+    pub fn challenge(&mut self, now: Instant, data: &[u8]) -> Result<(), CommandError> {
+        self.answer_auth(now, ReasonCode::CONTINUE_AUTHENTICATION, data, Turn::Client)?;
+        if self.state == State::AwaitVerdict {
+            self.state = State::AwaitAuth;
+        }
+        Ok(())
+    }
+
+    /// Ends a re-authentication well: AUTH, Success. The first authentication ends with
+    /// [`accept`](Self::accept).
+    ///
+    /// # Errors
+    /// As [`challenge`](Self::challenge).
+    pub fn authenticated(&mut self, now: Instant, data: &[u8]) -> Result<(), CommandError> {
+        if self.state != State::Connected {
+            return Err(CommandError::NotConnected);
+        }
+        self.answer_auth(now, ReasonCode::SUCCESS, data, Turn::Nobody)
+    }
+
+    fn answer_auth(
+        &mut self,
+        now: Instant,
+        reason: ReasonCode,
+        data: &[u8],
+        next: Turn,
+    ) -> Result<(), CommandError> {
+        let now = self.advance(now);
+        let open = matches!(self.state, State::AwaitVerdict | State::Connected);
+        let auth = self.connection.auth.as_ref().filter(|auth| auth.turn() == Turn::Server);
+        if !open || auth.is_none() {
+            return Err(CommandError::NothingToAnswer);
+        }
+        self.connection.send_auth(now, reason, data, next)
+    }
+
+    /// Why a subscription is to be refused, if CONNACK ruled its kind out
+    /// ([`ServerConfig::wildcard_subscriptions`] and its like): the code for SUBACK (table row A53 of
+    /// the decisions).
+    ///
+    /// # Errors
+    /// That code.
+    pub fn check_filter<B: Storage>(
+        &self,
+        filter: &TopicFilter<B>,
+        has_identifier: bool,
+    ) -> Result<(), ReasonCode> {
+        if has_identifier && !self.config.subscription_identifiers {
+            Err(ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED)
+        } else if filter.shared().is_some() && !self.config.shared_subscriptions {
+            Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
+        } else if filter.has_wildcard() && !self.config.wildcard_subscriptions {
+            Err(ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED)
+        } else {
+            Ok(())
+        }
     }
 
     /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection
     /// ends.
     pub fn reject(&mut self, now: Instant, reason: ReasonCode) -> CloseReason {
         let now = self.advance(now);
-        if !matches!(self.state, State::AwaitConnect | State::AwaitVerdict) {
+        if !matches!(self.state, State::AwaitConnect | State::AwaitVerdict | State::AwaitAuth) {
             return self.close(now, reason);
         }
         self.state = State::Closed;
@@ -402,7 +486,7 @@ impl Server {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadlines = match self.state {
-            State::AwaitConnect => [self.connect_deadline(), None],
+            State::AwaitConnect | State::AwaitAuth => [self.connect_deadline(), None],
             State::Connected => [self.silence_deadline(), self.ack_deadline()],
             State::AwaitVerdict | State::Closed => [None, None],
         };
@@ -470,7 +554,63 @@ impl Server {
         if let Some(limit) = properties.maximum_packet_size() {
             self.connection.peer_max_packet_size = limit;
         }
+        if let Some(method) = properties.authentication_method() {
+            self.connection.auth = Authentication::begin(method);
+        }
+        if let Some(will) = &connect.will {
+            let refused = self.check_announced(will.qos, will.retain);
+            // [MQTT-3.2.2-12] [MQTT-3.2.2-13]
+            if let Err(violation) = refused {
+                let reason = self.reject(self.now, violation.reason_code());
+                return Ok(Some(ServerAction::Close(reason)));
+            }
+        }
         Ok(Some(ServerAction::Connect(packet)))
+    }
+
+    /// That CONNACK has not ruled such a message out, or will not. 3.1.1 has no words for it.
+    fn check_announced(&self, qos: QoS, retain: bool) -> Result<(), Violation> {
+        let ServerConfig { maximum_qos, retain_available, .. } = self.config;
+        if self.connection.version == ProtocolVersion::V311 {
+            Ok(())
+        } else if qos > maximum_qos {
+            Err(Violation::QoSNotSupported(maximum_qos))
+        } else if retain && !retain_available {
+            Err(Violation::RetainNotSupported)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// [MQTT-3.1.2-30] Only AUTH and DISCONNECT may come before CONNACK.
+    fn handle_auth_answer<B: Storage>(
+        &mut self,
+        packet: Packet<B>,
+    ) -> Result<Option<ServerAction<B>>, Violation> {
+        match packet {
+            Packet::Auth(auth) => {
+                let action = self.handle_auth(auth)?;
+                self.state = State::AwaitVerdict;
+                Ok(Some(action))
+            }
+            Packet::Disconnect(disconnect) => {
+                self.state = State::Closed;
+                Ok(Some(ServerAction::Disconnect(disconnect)))
+            }
+            packet => Err(Violation::UnexpectedPacket(packet.packet_type())),
+        }
+    }
+
+    fn handle_auth<B: Storage>(&mut self, auth: Auth<B>) -> Result<ServerAction<B>, Violation> {
+        let unexpected = Violation::UnexpectedPacket(PacketType::Auth);
+        let exchange = self.connection.auth.as_mut().ok_or(unexpected)?;
+        let expected = [
+            (Turn::Client, ReasonCode::CONTINUE_AUTHENTICATION),
+            (Turn::Nobody, ReasonCode::RE_AUTHENTICATE),
+        ];
+        exchange.handle(&auth, &expected)?;
+        exchange.pass_to(Turn::Server);
+        Ok(ServerAction::Auth(auth))
     }
 
     fn handle_connected<B: Storage>(
@@ -479,10 +619,14 @@ impl Server {
         packet: Packet<B>,
     ) -> Result<Option<ServerAction<B>>, Violation> {
         let packet_type = packet.packet_type();
+        if let Packet::Publish(publish) = &packet {
+            self.check_announced(publish.delivery.qos(), publish.retain)?;
+        }
         let Some(session) = &mut self.session else {
             return Err(Violation::UnexpectedPacket(packet_type));
         };
         Ok(match packet {
+            Packet::Auth(auth) => Some(self.handle_auth(auth)?),
             Packet::Publish(publish) => {
                 let topic = self.connection.resolve_topic(&publish)?;
                 match self.connection.handle_publish(session, now, publish.delivery, false)? {
@@ -559,6 +703,9 @@ impl Server {
     }
 
     fn violation(&mut self, now: Instant, violation: Violation) -> CloseReason {
+        if self.state == State::AwaitAuth {
+            self.reject(now, violation.reason_code());
+        }
         // [section 4.13] Before CONNECT was accepted there is nobody to say DISCONNECT to.
         let connected = self.state == State::Connected;
         self.state = State::Closed;
@@ -573,6 +720,7 @@ impl Server {
         match self.state {
             State::Connected => self.connection.say_disconnect(now, error.reason_code()),
             State::AwaitConnect => self.refuse_malformed(now, error, src),
+            State::AwaitAuth => drop(self.reject(now, error.reason_code())),
             State::AwaitVerdict | State::Closed => {}
         }
         self.state = State::Closed;

@@ -40,7 +40,7 @@ impl Bench {
     fn act(&mut self) {
         while let Some(action) = self.driver.poll_action() {
             match action {
-                DriverAction::Deliver(publish) => self.delivered.push(publish),
+                DriverAction::Deliver { publish, .. } => self.delivered.push(publish),
                 DriverAction::Complete(waiter, result) => {
                     let result = result.map(|answer| match answer {
                         Answer::Acknowledged(reason) => reason,

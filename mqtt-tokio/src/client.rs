@@ -68,7 +68,7 @@ impl Client {
         Error: From<A::Error>,
     {
         let server = address.try_into()?;
-        let options = options.user_of(&server);
+        let options = options.user_of(&server).for_adapter()?;
         // What is wrong with the options is said before anything is sent.
         let seed = RandomState::new().hash_one(&server);
         let client_driver = ClientDriver::new(options, seed)?;

@@ -201,7 +201,7 @@ impl Driver {
     fn act(&mut self) -> ControlFlow<Turn> {
         while let Some(action) = self.driver.poll_action() {
             match action {
-                DriverAction::Deliver(publish) => self.messages.push(publish),
+                DriverAction::Deliver { publish, .. } => self.messages.push(publish),
                 // Whoever does not wait any longer need not know.
                 DriverAction::Complete(waiter, result) => drop(waiter.send(result)),
                 DriverAction::State(state) => {

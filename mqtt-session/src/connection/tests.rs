@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use bytes::Buf;
-use mqtt_proto::{Auth, ConnAck, DecodeError, ReasonCodes, Status, SubAck, UnsubAck};
+use mqtt_proto::{Auth, ConnAck, DecodeError, Property, ReasonCodes, Status, SubAck, UnsubAck};
 
 use super::*;
 
