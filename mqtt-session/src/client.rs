@@ -4,9 +4,10 @@ use alloc::{collections::VecDeque, string::String, vec::Vec};
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    Auth, ConnAck, Connect, Decoder, Disconnect, MAX_PACKET_SIZE, Packet, PacketId, PacketRef,
-    PacketType, Properties, ProtocolVersion, Publication, Publish, QoS, ReasonCode, Role, Status,
-    Storage, SubAck, Subscribe, SubscribeFilters, UnsubAck, Unsubscribe, UnsubscribeFilters,
+    Auth, ConnAck, Connect, DecodeError, Decoder, Disconnect, MAX_PACKET_SIZE, Packet, PacketId,
+    PacketRef, PacketType, Properties, ProtocolVersion, Publication, Publish, QoS, ReasonCode,
+    Role, Status, Storage, SubAck, Subscribe, SubscribeFilters, UnsubAck, Unsubscribe,
+    UnsubscribeFilters,
 };
 
 use crate::{
@@ -197,15 +198,28 @@ impl Client {
                     }
                 }
                 Ok(Status::NeedMore(_)) => return,
-                Err(error) => {
-                    connection.say_disconnect(now, error.reason_code());
-                    self.close(CloseReason::Malformed(error));
-                }
+                Err(error) => self.malformed(now, error),
             }
         }
     }
 
-    /// A packet came, borrowed or owned. For drivers that decode by themselves; the rest call
+    /// The packet at the start of `src`, borrowed, and its size; for
+    /// [`handle_packet`](Self::handle_packet). `None` if it has not come in full, or nothing more is
+    /// read: what is no packet comes out as [`ClientAction::Close`].
+    pub fn decode<'a>(&mut self, now: Instant, src: &'a [u8]) -> Option<(PacketRef<'a>, usize)> {
+        let now = self.advance(now);
+        match self.reading()?.decoder.decode(src) {
+            Ok(Status::Ready(packet)) => Some(packet),
+            Ok(Status::NeedMore(_)) => None,
+            Err(error) => {
+                self.malformed(now, error);
+                None
+            }
+        }
+    }
+
+    /// A packet came, borrowed or owned. For drivers that take messages as they lie in their read
+    /// buffer, by [`decode`](Self::decode), and so have no copy and no reference count; the rest call
     /// [`handle_input`](Self::handle_input).
     ///
     /// A message for the application is returned, and not an action: take the actions first, since
@@ -534,6 +548,13 @@ impl Client {
     fn close(&mut self, reason: CloseReason) {
         self.state = ClientState::Closing;
         self.act(ClientAction::Close(reason));
+    }
+
+    fn malformed(&mut self, now: Instant, error: DecodeError) {
+        if let Some(connection) = &mut self.connection {
+            connection.say_disconnect(now, error.reason_code());
+        }
+        self.close(CloseReason::Malformed(error));
     }
 
     /// What was changed before comes before.

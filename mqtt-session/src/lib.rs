@@ -13,18 +13,59 @@
 //!   reconnects, keeps time-outs and subscribes again. `docs/SANS-IO.md` has an adapter in full.
 //! * To write a broker, have a [`Server`] for each connection and a [`Session`] for each client.
 //!
-//! ```
-//! use mqtt_session::{Client, ClientAction, ClientOptions, Instant};
+//! A client and a server in one program, joined by two byte pipes; a socket is another pipe.
 //!
+//! ```
+//! use bytes::{Buf, BytesMut};
+//! use mqtt_session::{
+//!     Accept, Client, ClientAction, ClientOptions, Instant, Server, ServerAction, ServerConfig,
+//!     Session,
+//!     proto::{Publication, QoS, ReasonCode, Status, TopicName},
+//! };
+//!
+//! let now = Instant::ZERO; // nothing takes time here
 //! let mut client = Client::new(ClientOptions::new("me"))?;
-//! client.handle_connected(Instant::ZERO); // a socket was opened
-//! while let Some(action) = client.poll_action() {
-//!     if let ClientAction::Deliver { publish, .. } = action {
-//!         println!("{:?}", publish.message);
+//! let mut server = Server::new(ServerConfig::default(), now);
+//! client.handle_connected(now);
+//!
+//! let message = Publication::new(TopicName::try_from("room/1")?, "21.5");
+//! let id = client.publish(now, message.with_qos(QoS::ExactlyOnce))?;
+//! let (mut up, mut down) = (BytesMut::new(), BytesMut::new());
+//! let mut received = 0;
+//! let outcome = 'done: loop {
+//!     // First what there is to do, then what there is to write.
+//!     while let Some(action) = client.poll_action() {
+//!         if let ClientAction::Finished { id: ended, outcome } = action {
+//!             assert_eq!(Some(ended), id);
+//!             break 'done outcome;
+//!         }
 //!     }
-//! }
-//! assert!(!client.transmit().is_empty()); // CONNECT, to be written to it
-//! # Ok::<_, mqtt_session::OptionsError>(())
+//!     up.extend_from_slice(client.transmit().chunk());
+//!     let written = client.transmit().remaining();
+//!     client.transmit().advance(written);
+//!
+//!     while let Status::Ready((packet, len)) = server.decode(now, &up)? {
+//!         match server.handle_packet(now, packet) {
+//!             Some(ServerAction::Connect(_)) => {
+//!                 server.accept(now, Session::new(10), &Accept::default(), |_, _| {})?;
+//!             }
+//!             Some(ServerAction::Publish(inbound)) => {
+//!                 assert_eq!(inbound.publication().message.payload, b"21.5");
+//!                 received += 1;
+//!                 let receipt = inbound.receipt().expect("QoS 2 is acknowledged");
+//!                 server.acknowledge(now, receipt, ReasonCode::SUCCESS)?;
+//!             }
+//!             _ => {}
+//!         }
+//!         up.advance(len);
+//!     }
+//!     down.extend_from_slice(server.transmit().chunk());
+//!     let written = server.transmit().remaining();
+//!     server.transmit().advance(written);
+//!     client.handle_input(now, &mut down);
+//! };
+//! assert_eq!((received, outcome), (1, mqtt_session::Outcome::Acknowledged(ReasonCode::SUCCESS)));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
 #![no_std]
