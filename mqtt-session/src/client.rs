@@ -525,7 +525,12 @@ impl Client {
         match (qos, &self.connection) {
             (QoS::AtMostOnce, Some(connection)) => connection.has_room(),
             (QoS::AtMostOnce, None) => true,
-            _ => self.session.open() < self.options.max_pending.into(),
+            _ => match self.options.overflow {
+                _ if !self.session.is_full() => true,
+                Overflow::Refuse => false,
+                Overflow::DropOldest => self.session.has_waiting(),
+                Overflow::DropNewest => true,
+            },
         }
     }
 
@@ -823,8 +828,10 @@ impl Client {
             match self.options.overflow {
                 Overflow::Refuse => {}
                 Overflow::DropOldest => {
-                    if let Some(id) = self.session.drop_oldest() {
-                        self.finished(id, Outcome::Dropped);
+                    if self.session.has_waiting() {
+                        let (id, dropped) = self.session.displace(self.now, publication)?;
+                        self.finished(dropped, Outcome::Dropped);
+                        return Ok(id);
                     }
                 }
                 Overflow::DropNewest => {

@@ -157,12 +157,38 @@ impl Session {
         }
         check_alias(&publication.message)?;
         let recorded = self.journal.as_ref().map(|_| publication.clone());
-        let id =
-            self.sender.accept(now, publication).ok_or(PublishError::Full { limit: self.limit })?;
-        if let Some(publication) = recorded {
-            self.record(JournalEntry::Accepted { id, accepted: now, sent: false, publication });
-        }
+        let full = PublishError::Full { limit: self.limit };
+        let id = self.sender.accept(now, publication).ok_or(full)?;
+        self.record_accepted(id, now, recorded);
         Ok(id)
+    }
+
+    /// Queues a message of QoS 1 or 2 in the place of the oldest that was never sent, whose identifier
+    /// is the second one returned. The new message has another, so that nobody takes the end of the
+    /// one for that of the other.
+    pub(crate) fn displace(
+        &mut self,
+        now: Instant,
+        publication: Publication<Bytes>,
+    ) -> Result<(PacketId, PacketId), PublishError> {
+        check_alias(&publication.message)?;
+        let full = PublishError::Full { limit: self.limit };
+        let recorded = self.journal.as_ref().map(|_| publication.clone());
+        let id = self.sender.accept_beyond_limit(now, publication).ok_or(full)?;
+        let dropped = self.drop_oldest().ok_or(full)?;
+        self.record_accepted(id, now, recorded);
+        Ok((id, dropped))
+    }
+
+    fn record_accepted(
+        &mut self,
+        id: PacketId,
+        accepted: Instant,
+        recorded: Option<Publication<Bytes>>,
+    ) {
+        if let Some(publication) = recorded {
+            self.record(JournalEntry::Accepted { id, accepted, sent: false, publication });
+        }
     }
 
     /// Gives up the messages that were never sent and whose Message Expiry Interval has passed
@@ -266,6 +292,11 @@ impl Session {
         self.sender.lose_session(lost);
         self.receiver.clear();
         self.record(JournalEntry::PeerLost);
+    }
+
+    /// Whether there is a message that was never sent.
+    pub(crate) const fn has_waiting(&self) -> bool {
+        self.sender.has_fresh()
     }
 
     /// Whether another message would be refused.

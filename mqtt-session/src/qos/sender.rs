@@ -147,6 +147,19 @@ impl Sender {
         Some(id_of(at))
     }
 
+    /// The same with one more than the limit, where there are as many identifiers.
+    pub(crate) fn accept_beyond_limit(
+        &mut self,
+        now: Instant,
+        publication: Publication<Bytes>,
+    ) -> Option<PacketId> {
+        let limit = self.limit;
+        self.limit = limit.saturating_add(1);
+        let id = self.accept(now, publication);
+        self.limit = limit;
+        id
+    }
+
     /// A message that was accepted in another life.
     pub(crate) fn restore(
         &mut self,
@@ -438,6 +451,11 @@ impl Sender {
             Some(at) => Some(id_of(at)),
             None => PacketId::new(u16::try_from(self.slots.len() + 1).ok()?),
         }
+    }
+
+    /// Whether there is a message that was never sent.
+    pub(crate) const fn has_fresh(&self) -> bool {
+        self.fresh != NONE
     }
 
     /// Whether another message would be refused.
