@@ -312,8 +312,10 @@ impl Connection {
                 return Ok(None);
             }
         };
+        let told = session.sender.is_abandoned(id);
         match session.on_ack(now, id, input) {
             SendStep::Ignore => Ok(None),
+            SendStep::Finish if told => Ok(None),
             SendStep::Finish => Ok(Some(Outcome::Acknowledged(match packet {
                 // Packet Identifier not found is not an error: the receiver had released it before.
                 PacketType::PubComp => ReasonCode::SUCCESS,
@@ -401,11 +403,16 @@ impl Connection {
             let Some(next) = session.sender.peek() else {
                 return;
             };
-            let id = next.id;
+            let (id, resent) = (next.id, next.dup && next.publication.qos == QoS::ExactlyOnce);
             match self.send_next(now, &next) {
                 None => session.sent(now),
                 Some(outcome) => {
-                    session.drop_unsent(id);
+                    if resent {
+                        session.abandon_unsent(now, id);
+                        self.send_ack(now, PacketType::PubRel, self.not_found(id));
+                    } else {
+                        session.drop_unsent(id);
+                    }
                     ended(session, id, outcome);
                 }
             }

@@ -267,6 +267,13 @@ impl Session {
         self.record(JournalEntry::Finished { id });
     }
 
+    /// The QoS 2 message [`Sender::peek`] showed was sent before and will not be again, but its
+    /// identifier is not free yet.
+    pub(crate) fn abandon_unsent(&mut self, now: Instant, id: PacketId) {
+        self.sender.abandon_unsent(now);
+        self.record(JournalEntry::Released { id });
+    }
+
     pub(crate) fn on_ack(&mut self, now: Instant, id: PacketId, input: AckInput) -> SendStep {
         let step = self.sender.on_ack(now, id, input);
         match step {

@@ -78,6 +78,8 @@ enum Content {
     Release {
         sent: u32,
         at: Instant,
+        /// See [`Sender::abandon_unsent`].
+        abandoned: bool,
     },
     Request {
         answer: PacketType,
@@ -197,7 +199,7 @@ impl Sender {
     /// A message was released in another life; it need not be known.
     pub(crate) fn restore_release(&mut self, id: PacketId) -> bool {
         let at = index_of(id);
-        let release = Content::Release { sent: self.round, at: Instant::ZERO };
+        let release = Content::Release { sent: self.round, at: Instant::ZERO, abandoned: false };
         match self.slots.get_mut(usize::from(at)).map(|slot| &mut slot.content) {
             Some(Content::Message { publication, .. }) if publication.qos == QoS::ExactlyOnce => {
                 self.unlink(|sender| &mut sender.messages, at);
@@ -282,6 +284,22 @@ impl Sender {
         self.drop_message(self.unsent);
     }
 
+    /// The QoS 2 message [`peek`](Self::peek) showed was sent before and will not be again. The
+    /// receiver may hold its identifier, and would take the next message that has it for this one:
+    /// so it stays taken until the receiver has released it, by a PUBREL that waited for no PUBREC.
+    pub(crate) fn abandon_unsent(&mut self, now: Instant) {
+        let at = self.unsent;
+        if let Content::Message { sent: Some(sent), .. } = self.slots[usize::from(at)].content {
+            self.release(at, Content::Release { sent, at: now, abandoned: true });
+        }
+    }
+
+    /// Whether the outcome of this exchange was told before its end.
+    pub(crate) fn is_abandoned(&self, id: PacketId) -> bool {
+        let slot = self.slots.get(usize::from(index_of(id)));
+        slot.is_some_and(|slot| matches!(slot.content, Content::Release { abandoned: true, .. }))
+    }
+
     /// Gives up the oldest message that was never sent.
     pub(crate) fn drop_oldest(&mut self) -> Option<PacketId> {
         let at = self.fresh;
@@ -339,9 +357,7 @@ impl Sender {
                 self.restore_quota(sent);
             }
             SendStep::Release => {
-                self.unlink(|sender| &mut sender.messages, at);
-                self.slots[usize::from(at)].content = Content::Release { sent, at: now };
-                self.push(|sender| &mut sender.releases, at);
+                self.release(at, Content::Release { sent, at: now, abandoned: false });
             }
             SendStep::Ignore
             | SendStep::ReleaseAgain
@@ -412,7 +428,9 @@ impl Sender {
     /// Messages that were never sent stay.
     pub(crate) fn lose_session(&mut self, mut lost: impl FnMut(PacketId)) {
         while let Some(at) = self.first(self.releases) {
-            lost(id_of(at));
+            if !self.is_abandoned(id_of(at)) {
+                lost(id_of(at));
+            }
             self.unlink(|sender| &mut sender.releases, at);
             self.give_back(at);
         }
@@ -560,6 +578,12 @@ impl Sender {
         Some(at)
     }
 
+    fn release(&mut self, at: Link, content: Content) {
+        self.unlink(|sender| &mut sender.messages, at);
+        self.slots[usize::from(at)].content = content;
+        self.push(|sender| &mut sender.releases, at);
+    }
+
     fn give_back(&mut self, at: Link) {
         self.slots[usize::from(at)].content = Content::Free;
         self.push(|sender| &mut sender.free, at);
@@ -625,7 +649,10 @@ const fn index_of(id: PacketId) -> Link {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{collections::BTreeMap, vec::Vec};
+    use alloc::{
+        collections::{BTreeMap, BTreeSet},
+        vec::Vec,
+    };
 
     use mqtt_proto::TopicName;
     use proptest::prelude::*;
@@ -670,6 +697,8 @@ mod tests {
         messages: Vec<(u16, bool, bool, bool)>,
         /// Identifier, whether its PUBLISH was sent on this connection.
         releases: Vec<(u16, bool)>,
+        /// Those of them whose outcome was told already.
+        abandoned: BTreeSet<u16>,
         requests: BTreeMap<u16, u32>,
         window: u16,
     }
@@ -708,7 +737,10 @@ mod tests {
             let step = on_ack(state, input);
             match (step, message, release) {
                 (SendStep::Finish, Some(at), _) => drop(self.messages.remove(at)),
-                (SendStep::Finish, None, Some(at)) => drop(self.releases.remove(at)),
+                (SendStep::Finish, None, Some(at)) => {
+                    self.releases.remove(at);
+                    self.abandoned.remove(&id);
+                }
                 (SendStep::Release, Some(at), _) => {
                     let (id, _, _, now) = self.messages.remove(at);
                     self.releases.push((id, now));
@@ -730,6 +762,10 @@ mod tests {
                 ids(&mut sender.waiting().map(|held| held.id.get())),
                 ids(&mut self.messages.iter().filter(|message| !message.2).map(|m| m.0))
             );
+            for (id, _) in &self.releases {
+                let abandoned = sender.is_abandoned(PacketId::new(*id).expect("not 0"));
+                assert_eq!(abandoned, self.abandoned.contains(id));
+            }
             let next = self.next().map(|at| (self.messages[at].0, self.messages[at].2));
             assert_eq!(sender.peek().map(|next| (next.id.get(), next.dup)), next);
         }
@@ -771,8 +807,14 @@ mod tests {
             }
             Step::Drop => {
                 if let Some(at) = model.next() {
-                    sender.drop_unsent();
-                    model.messages.remove(at);
+                    let (id, qos_2, sent, _) = model.messages.remove(at);
+                    if qos_2 && sent {
+                        sender.abandon_unsent(Instant::ZERO);
+                        model.releases.push((id, false));
+                        model.abandoned.insert(id);
+                    } else {
+                        sender.drop_unsent();
+                    }
                 }
             }
             Step::Ack(id, input) => {
@@ -795,8 +837,10 @@ mod tests {
                 let mut lost = Vec::new();
                 sender.lose_session(|id| lost.push(id.get()));
                 let sent = model.messages.iter().filter(|message| message.2).map(|m| m.0);
-                let expected: Vec<_> = model.releases.iter().map(|r| r.0).chain(sent).collect();
-                assert_eq!(lost, expected);
+                let released = model.releases.iter().map(|r| r.0);
+                let released = released.filter(|id| !model.abandoned.contains(id));
+                assert_eq!(lost, released.chain(sent).collect::<Vec<_>>());
+                model.abandoned.clear();
                 model.releases.clear();
                 model.messages.retain(|message| !message.2);
                 // A session is only lost between two connections.
