@@ -323,14 +323,18 @@ impl Server {
     }
 
     /// Refuses the CONNECT with this code, or in 3.1.1 with the nearest one it has; the connection
-    /// ends.
+    /// ends. What is no refusal that CONNACK has a code for is an Unspecified error, of which 3.1.1
+    /// says nothing [MQTT-3.2.2-6].
     pub fn reject(&mut self, now: Instant, reason: ReasonCode) -> CloseReason {
         let now = self.advance(now);
         if !matches!(self.state, State::AwaitConnect | State::AwaitVerdict | State::AwaitAuth) {
             return self.close(now, reason);
         }
         self.state = State::Closed;
-        let reason = reason.nearest_in(self.connection.version, PacketType::ConnAck);
+        let reason = match reason.nearest_in(self.connection.version, PacketType::ConnAck) {
+            code if code.is_error() && code.is_legal_in(PacketType::ConnAck, Role::Server) => code,
+            _ => ReasonCode::UNSPECIFIED_ERROR,
+        };
         let connack = Packet::<Bytes>::ConnAck(ConnAck::refused(reason));
         // [MQTT-3.1.2-24] Who takes no five bytes is told nothing.
         let _ = self.connection.send(now, &connack);
