@@ -5,7 +5,7 @@ use alloc::{boxed::Box, format};
 use bytes::Bytes;
 use mqtt_session::{
     Accept, Instant, Session,
-    proto::{Connect, ProtocolVersion, Publication, ReasonCode, Str},
+    proto::{Connect, Publication, ReasonCode, Str},
 };
 
 use crate::{
@@ -37,10 +37,6 @@ impl Broker {
             return Err(ReasonCode::BAD_AUTHENTICATION_METHOD);
         }
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
-        // [3.1.1 MQTT-3.1.3-8]
-        if assigned.is_some() && connect.version == ProtocolVersion::V311 && !connect.clean_start {
-            return Err(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
-        }
         let client_id = match &assigned {
             Some(assigned) => assigned.clone(),
             None => Str::try_from(connect.client_id.as_str())

@@ -569,6 +569,14 @@ impl Server {
                 return Ok(Some(ServerAction::Close(reason)));
             }
         }
+        // [3.1.1 MQTT-3.1.3-8] A session that lasts needs a name.
+        if connect.version == ProtocolVersion::V311
+            && connect.client_id.is_empty()
+            && !connect.clean_start
+        {
+            let reason = self.reject(self.now, ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
+            return Ok(Some(ServerAction::Close(reason)));
+        }
         Ok(Some(ServerAction::Connect(packet)))
     }
 
