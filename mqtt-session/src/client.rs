@@ -5,8 +5,8 @@ use alloc::{collections::VecDeque, string::String, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
     Auth, ConnAck, Connect, DecodeError, Decoder, Disconnect, MAX_PACKET_SIZE, Packet, PacketId,
-    PacketRef, PacketType, Properties, ProtocolVersion, Publication, Publish, QoS, ReasonCode,
-    Role, Status, Storage, SubAck, Subscribe, SubscribeFilters, UnsubAck, Unsubscribe,
+    PacketRef, PacketType, Properties, PropertyId, ProtocolVersion, Publication, Publish, QoS,
+    ReasonCode, Role, Status, Storage, SubAck, Subscribe, SubscribeFilters, UnsubAck, Unsubscribe,
     UnsubscribeFilters,
 };
 
@@ -801,13 +801,16 @@ impl Client {
         Ok(connection.send(now, packet)?)
     }
 
-    /// [MQTT-3.2.2-11] [MQTT-3.2.2-14] and that the message can be said at all.
+    /// [MQTT-3.2.2-11] [MQTT-3.2.2-14] [MQTT-3.3.4-6] and that the message can be said at all.
     fn check_publication(&self, publication: &Publication<Bytes>) -> Result<(), PublishError> {
         if publication.qos > self.server.maximum_qos {
             return Err(PublishError::QoSNotSupported(self.server.maximum_qos));
         }
         if publication.retain && !self.server.retain_available {
             return Err(PublishError::RetainNotSupported);
+        }
+        if publication.message.properties.set().contains(PropertyId::SubscriptionIdentifier) {
+            return Err(PublishError::SubscriptionIdentifier);
         }
         let publish = publication.as_ref().into_publish(PacketId::MIN);
         match &self.connection {

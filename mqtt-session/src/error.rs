@@ -186,6 +186,9 @@ pub enum PublishError {
     /// It has a Topic Alias, which belongs to one connection: a message has its topic name.
     #[error("a message is published with its topic name, not with a topic alias")]
     TopicAlias,
+    /// It has a Subscription Identifier, which only a server may say [MQTT-3.3.4-6].
+    #[error("a client publishes no subscription identifier [MQTT-3.3.4-6]")]
+    SubscriptionIdentifier,
     /// The message cannot be said in this version.
     #[error("{0}")]
     Encode(#[from] EncodeError),
