@@ -1,22 +1,27 @@
 //! A client with the calls of its application: what every adapter needs beside bytes, threads and
 //! a clock.
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    vec::Vec,
-};
-use core::{mem, time::Duration};
+mod calls;
+mod reconnecting;
+mod subscriptions;
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::{
-    ConnAck, PacketId, Properties, Publication, Publish, QoS, ReasonCode, SubAck, SubscribeFilters,
-    SubscriptionOptions, TopicFilter, UnsubAck,
+    ConnAck, PacketId, Publication, Publish, QoS, ReasonCode, SubAck, TopicFilter, UnsubAck,
 };
 
+use self::{
+    calls::{Call, Calls},
+    reconnecting::Reconnecting,
+    subscriptions::Subscriptions,
+};
 use crate::{
     Answer, CallError, Client, ClientAction, ClientOptions, ClientState, CloseReason, CommandError,
-    ConnectionState, DriverAction, Instant, OptionsError, Outcome, Receipt, Request, Transmit,
-    backoff::scramble, request::undelivered_size,
+    ConnectionState, DriverAction, Instant, OptionsError, Outcome, Receipt, Request, Resubscribe,
+    Session, Transmit, request::undelivered_size,
 };
 
 /// A [`Client`], who waits for which answer, what is subscribed, and when to connect again.
@@ -32,17 +37,8 @@ use crate::{
 pub struct ClientDriver<W> {
     client: Client,
     state: ConnectionState,
-    /// Calls that were accepted, by packet identifier less one.
-    calls: Vec<Option<Call<W>>>,
-    /// Calls that were not, in the order they came.
-    waiting: VecDeque<Call<W>>,
-    /// How many of `calls` have a waiter.
-    awaited: usize,
-    serial: u64,
-    /// No call is late before this time.
-    check_at: Option<Instant>,
-    /// What was subscribed; kept only to be subscribed again.
-    subscriptions: BTreeMap<TopicFilter<Bytes>, Subscription>,
+    calls: Calls<W>,
+    subscriptions: Subscriptions,
     undelivered: usize,
     /// Why the connection is ending.
     reason: Option<CloseReason>,
@@ -53,42 +49,6 @@ pub struct ClientDriver<W> {
     now: Instant,
 }
 
-/// A request, and who waits for its end.
-#[derive(Debug)]
-struct Call<W> {
-    /// In the order of the calls; [`RESUBSCRIBE`] for those of the driver itself.
-    serial: u64,
-    /// `None` if it may take for ever.
-    deadline: Option<Instant>,
-    /// `None` if nobody waits, or no longer.
-    waiter: Option<W>,
-    /// `None` for a message that the session has.
-    request: Option<Request>,
-}
-
-const RESUBSCRIBE: u64 = 0;
-
-#[derive(Debug)]
-struct Subscription {
-    options: SubscriptionOptions,
-    properties: Properties<Bytes>,
-    /// Whether the session of the present connection has it.
-    confirmed: bool,
-}
-
-#[derive(Debug)]
-struct Reconnecting {
-    /// Attempts since a connection last held.
-    attempt: u32,
-    random: u64,
-    /// Whether any connection was.
-    accepted: bool,
-    /// When the present connection was accepted.
-    connected: Option<Instant>,
-    /// When to open the next one.
-    at: Option<Instant>,
-}
-
 impl<W> ClientDriver<W> {
     /// For the first connection; the adapter opens it without being asked. `seed` is any number:
     /// the waits between attempts depend on it.
@@ -96,28 +56,35 @@ impl<W> ClientDriver<W> {
     /// # Errors
     /// [`OptionsError`] if the options make no legal CONNECT.
     pub fn new(options: ClientOptions, seed: u64) -> Result<Self, OptionsError> {
-        Ok(Self {
-            client: Client::new(options)?,
+        Ok(Self::over(Client::new(options)?, seed))
+    }
+
+    /// As [`new`](Self::new), with a session of another life: see [`Client::with_session`]. Nobody
+    /// waits for the messages in it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_session(
+        options: ClientOptions,
+        session: Session,
+        seed: u64,
+    ) -> Result<Self, OptionsError> {
+        Ok(Self::over(Client::with_session(options, session)?, seed))
+    }
+
+    fn over(client: Client, seed: u64) -> Self {
+        Self {
+            client,
             state: ConnectionState::Connecting,
-            calls: Vec::new(),
-            waiting: VecDeque::new(),
-            awaited: 0,
-            serial: RESUBSCRIBE,
-            check_at: None,
-            subscriptions: BTreeMap::new(),
+            calls: Calls::new(),
+            subscriptions: Subscriptions::default(),
             undelivered: 0,
             reason: None,
             leaving: None,
-            reconnecting: Reconnecting {
-                attempt: 0,
-                random: seed,
-                accepted: false,
-                connected: None,
-                at: None,
-            },
+            reconnecting: Reconnecting::new(seed),
             actions: VecDeque::new(),
             now: Instant::ZERO,
-        })
+        }
     }
 
     /// See [`Client::handle_connected`].
@@ -154,13 +121,10 @@ impl<W> ClientDriver<W> {
         self.now = now;
         self.forgive_ping(self.paused());
         self.client.handle_timeout(now);
-        if self.reconnecting.at.is_some_and(|at| at <= now) {
-            self.reconnecting.at = None;
+        if self.reconnecting.is_due(now) {
             self.actions.push_back(DriverAction::Connect);
         }
-        if self.check_at.is_some_and(|at| at <= now) {
-            self.end_late_calls();
-        }
+        self.end_late_calls();
     }
 
     /// See [`Client::handle_closed`]. Either all is over then, or the driver will ask for another
@@ -173,7 +137,7 @@ impl<W> ClientDriver<W> {
         // What came before the end is not lost with it.
         self.take_actions();
         self.actions.retain(|action| !matches!(action, DriverAction::Close { .. }));
-        let connected = self.reconnecting.connected.take();
+        let held = self.reconnecting.held(now);
         let reason = self.reason.take().unwrap_or(CloseReason::Lost);
         if let Some(code) = self.leaving {
             self.end(CloseReason::Requested(code));
@@ -181,11 +145,9 @@ impl<W> ClientDriver<W> {
             self.client.handle_closed(now);
             self.take_actions();
             // Requests without an answer wait again, in the order they were made.
-            self.waiting.retain(|call| call.serial != RESUBSCRIBE);
-            self.waiting.make_contiguous().sort_by_key(|call| call.serial);
-            let held = connected.map_or(Duration::ZERO, |connected| now.since(connected));
+            self.calls.line_up();
             if self.client.options().reconnect.is_some_and(|backoff| held >= backoff.max()) {
-                self.reconnecting.attempt = 0;
+                self.reconnecting.begin_anew();
             }
             self.reconnect(reason);
         } else {
@@ -205,15 +167,13 @@ impl<W> ClientDriver<W> {
             let error = CallError::Closed(reason.clone());
             return self.complete(Some(waiter), Err(error));
         }
+        // An identifier may be given out again as soon as its exchange is over: first to those who
+        // wait for that.
+        self.take_actions();
         let paused = self.paused();
-        self.serial += 1;
         let deadline = self.deadline();
-        self.check_at = self.check_at.or(deadline);
-        let call =
-            Call { serial: self.serial, deadline, waiter: Some(waiter), request: Some(request) };
-        self.waiting.push_back(call);
         // What is first in the line has been tried.
-        if self.waiting.len() == 1 {
+        if self.calls.wait(request, waiter, deadline) == 1 {
             self.start_waiting();
         }
         self.forgive_ping(paused);
@@ -291,13 +251,13 @@ impl<W> ClientDriver<W> {
     /// Whether a request would be taken now, unless its own kind has to wait.
     #[must_use]
     pub fn wants_requests(&self) -> bool {
-        self.waiting.is_empty()
+        self.calls.line() == 0
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.client.poll_timeout(), self.reconnecting.at, self.check_at]
+        [self.client.poll_timeout(), self.reconnecting.at(), self.calls.check_at()]
             .into_iter()
             .flatten()
             .min()
@@ -317,7 +277,7 @@ impl<W> ClientDriver<W> {
 
     /// Nothing is read, because the application does not take what was read.
     fn paused(&self) -> bool {
-        let awaited = self.awaited > 0 || !self.waiting.is_empty();
+        let awaited = self.calls.are_awaited();
         self.overfull() || !awaited && self.undelivered >= self.client.options().max_undelivered
     }
 
@@ -334,7 +294,7 @@ impl<W> ClientDriver<W> {
     }
 
     const fn reconnects(&self) -> bool {
-        self.client.options().reconnect.is_some() && self.reconnecting.accepted
+        self.client.options().reconnect.is_some() && self.reconnecting.was_accepted()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -379,33 +339,31 @@ impl<W> ClientDriver<W> {
     }
 
     fn handle_connack(&mut self, connack: &ConnAck<Bytes>) {
-        self.reconnecting.accepted = true;
-        self.reconnecting.connected = Some(self.now);
+        self.reconnecting.accept(self.now);
         self.set_state(ConnectionState::Connected(connack.clone()));
         let deadline = self.deadline();
-        for (filter, subscription) in &mut self.subscriptions {
-            subscription.confirmed &= connack.session_present;
-            let filters = SubscribeFilters::new([(filter.as_ref(), subscription.options)]);
-            if let (false, Ok(filters)) = (subscription.confirmed, filters) {
-                let properties = subscription.properties.clone();
-                let request = Some(Request::Subscribe { filters, properties });
-                self.check_at = self.check_at.or(deadline);
-                let call = Call { serial: RESUBSCRIBE, deadline, waiter: None, request };
-                self.waiting.push_front(call);
+        match self.client.options().resubscribe {
+            Resubscribe::Never if connack.session_present => {}
+            Resubscribe::Never => {
+                for filter in self.subscriptions.take() {
+                    let lost = DriverAction::SubscriptionLost { filter, reason: None };
+                    self.actions.push_back(lost);
+                }
+            }
+            Resubscribe::OrClose | Resubscribe::OrReport => {
+                for request in self.subscriptions.missing(connack.session_present) {
+                    self.calls.resubscribe(request, deadline);
+                }
             }
         }
     }
 
     fn handle_finished(&mut self, id: PacketId, outcome: Outcome) {
-        let Some(mut call) = self.take_call(id) else {
+        let Some(mut call) = self.calls.take(id) else {
             return;
         };
         if call.request.is_some() {
-            // Those without a waiter have none to disappoint; the driver's own are made anew.
-            if call.waiter.is_some() {
-                self.waiting.push_back(call);
-            }
-            return;
+            return self.calls.wait_again(call);
         }
         let result = match outcome {
             Outcome::Acknowledged(reason) if reason.is_error() => Err(CallError::Refused(reason)),
@@ -419,26 +377,25 @@ impl<W> ClientDriver<W> {
     }
 
     fn handle_suback(&mut self, suback: SubAck<Bytes>) {
-        let Some(call) = self.take_call(suback.id) else {
+        let Some(call) = self.calls.take(suback.id) else {
             return;
         };
+        let ours = call.is_ours();
         let Some(Request::Subscribe { filters, properties }) = call.request else {
             return;
         };
         for ((filter, options), code) in filters.iter().zip(suback.codes.iter()) {
-            if code.is_error() && call.serial == RESUBSCRIBE {
+            if code.is_error() && ours {
                 self.lose_subscription(filter, code);
             } else if !code.is_error() && self.client.options().reconnect.is_some() {
-                let properties = properties.clone();
-                let subscription = Subscription { options, properties, confirmed: true };
-                self.subscriptions.insert(filter.to_bytes(), subscription);
+                self.subscriptions.insert(filter, options, properties.clone());
             }
         }
         self.complete(call.waiter, Ok(Answer::Codes(suback.codes)));
     }
 
     fn handle_unsuback(&mut self, unsuback: UnsubAck<Bytes>) {
-        let Some(call) = self.take_call(unsuback.id) else {
+        let Some(call) = self.calls.take(unsuback.id) else {
             return;
         };
         let Some(Request::Unsubscribe { filters, .. }) = call.request else {
@@ -448,7 +405,7 @@ impl<W> ClientDriver<W> {
         let codes = unsuback.codes.iter().chain(core::iter::repeat(ReasonCode::SUCCESS));
         for (filter, code) in filters.iter().zip(codes) {
             if !code.is_error() {
-                self.subscriptions.remove(&filter.to_bytes());
+                self.subscriptions.remove(filter);
             }
         }
         self.complete(call.waiter, Ok(Answer::Codes(unsuback.codes)));
@@ -457,22 +414,26 @@ impl<W> ClientDriver<W> {
     /// A server that lost the session does not take the subscription again: whoever relies on it
     /// must hear.
     fn lose_subscription(&mut self, filter: TopicFilter<&[u8]>, reason: ReasonCode) {
+        self.subscriptions.remove(filter);
         let filter = filter.to_bytes();
-        self.subscriptions.remove(&filter);
+        if self.client.options().resubscribe == Resubscribe::OrReport {
+            let lost = DriverAction::SubscriptionLost { filter, reason: Some(reason) };
+            return self.actions.push_back(lost);
+        }
         self.reason.get_or_insert(CloseReason::SubscriptionLost { filter, reason });
         self.client.disconnect(self.now, ReasonCode::NORMAL_DISCONNECTION);
     }
 
     /// Starts what can be; whether anything was.
     fn start_waiting(&mut self) -> bool {
-        let before = self.waiting.len();
-        while let Some(call) = self.waiting.pop_front() {
+        let before = self.calls.line();
+        while let Some(call) = self.calls.next() {
             if let Some(call) = self.start(call) {
-                self.waiting.push_front(call);
+                self.calls.not_yet(call);
                 break;
             }
         }
-        self.waiting.len() < before
+        self.calls.line() < before
     }
 
     /// Starts a call, or gives it back if it is not the time.
@@ -513,12 +474,12 @@ impl<W> ClientDriver<W> {
             }
         };
         match id {
-            Ok(Some(id)) => self.put_call(id, call),
+            Ok(Some(id)) => self.calls.put(id, call),
             Ok(None) => {
                 let answer = Answer::Acknowledged(ReasonCode::SUCCESS);
                 self.complete(call.waiter, Ok(answer));
             }
-            Err(error) if call.serial == RESUBSCRIBE => self.refuse_resubscription(call, &error),
+            Err(error) if call.is_ours() => self.refuse_resubscription(call, &error),
             Err(error) => self.complete(call.waiter, Err(error)),
         }
         None
@@ -550,21 +511,6 @@ impl<W> ClientDriver<W> {
         }
     }
 
-    fn put_call(&mut self, id: PacketId, call: Call<W>) {
-        let at = usize::from(id.get()) - 1;
-        if self.calls.len() <= at {
-            self.calls.resize_with(at + 1, || None);
-        }
-        self.awaited += usize::from(call.waiter.is_some());
-        self.calls[at] = Some(call);
-    }
-
-    fn take_call(&mut self, id: PacketId) -> Option<Call<W>> {
-        let call = self.calls.get_mut(usize::from(id.get()) - 1)?.take()?;
-        self.awaited -= usize::from(call.waiter.is_some());
-        Some(call)
-    }
-
     fn complete(&mut self, waiter: Option<W>, result: Result<Answer, CallError>) {
         if let Some(waiter) = waiter {
             self.actions.push_back(DriverAction::Complete(waiter, result));
@@ -573,48 +519,21 @@ impl<W> ClientDriver<W> {
 
     /// Ends the calls whose time has come. What the session has, it keeps.
     fn end_late_calls(&mut self) {
-        let now = self.now;
-        let late = |call: &Call<W>| call.deadline.is_some_and(|deadline| deadline <= now);
-        let mut unanswered = false;
-        for call in self.calls.iter_mut().flatten().filter(|call| late(call)) {
-            unanswered |= call.serial == RESUBSCRIBE;
-            if let Some(waiter) = call.waiter.take() {
-                self.awaited -= 1;
-                self.actions.push_back(DriverAction::Complete(waiter, Err(CallError::TimedOut)));
-            }
-            call.deadline = None;
+        let (late, unanswered) = self.calls.take_late(self.now);
+        for waiter in late {
+            self.complete(Some(waiter), Err(CallError::TimedOut));
         }
-        for _ in 0..self.waiting.len() {
-            match self.waiting.pop_front() {
-                Some(call) if late(&call) => {
-                    unanswered |= call.serial == RESUBSCRIBE;
-                    self.complete(call.waiter, Err(CallError::TimedOut));
-                }
-                call => self.waiting.extend(call),
-            }
-        }
-        let calls = self.calls.iter().flatten().chain(&self.waiting);
-        self.check_at = calls.filter_map(|call| call.deadline).min();
         if unanswered {
             // Without its subscriptions this connection is of no use.
             self.reason.get_or_insert(CloseReason::KeepAliveTimeout);
-            self.client.disconnect(now, ReasonCode::UNSPECIFIED_ERROR);
+            self.client.disconnect(self.now, ReasonCode::UNSPECIFIED_ERROR);
         }
     }
 
     /// Ends every call that waits for an answer. What the session has, it keeps.
     fn end_all(&mut self, error: &CallError) {
-        for call in self.calls.iter_mut().flatten() {
-            if let Some(waiter) = call.waiter.take() {
-                self.actions.push_back(DriverAction::Complete(waiter, Err(error.clone())));
-            }
-        }
-        self.awaited = 0;
-        for call in mem::take(&mut self.waiting) {
-            match call.serial {
-                RESUBSCRIBE => self.waiting.push_back(call),
-                _ => self.complete(call.waiter, Err(error.clone())),
-            }
+        for waiter in self.calls.take_waiters() {
+            self.complete(Some(waiter), Err(error.clone()));
         }
     }
 
@@ -622,11 +541,7 @@ impl<W> ClientDriver<W> {
         let Some(backoff) = self.client.options().reconnect else {
             return self.end(reason);
         };
-        let Reconnecting { attempt, random, at, .. } = &mut self.reconnecting;
-        *random = scramble(*random);
-        *at = Some(self.now + backoff.delay(*attempt, *random));
-        *attempt = attempt.saturating_add(1);
-        let attempt = *attempt;
+        let attempt = self.reconnecting.plan(self.now, backoff);
         self.set_state(ConnectionState::Reconnecting { attempt, reason });
     }
 
@@ -635,9 +550,8 @@ impl<W> ClientDriver<W> {
             return;
         }
         self.end_all(&CallError::Closed(reason.clone()));
-        self.waiting.clear();
-        self.reconnecting.at = None;
-        self.check_at = None;
+        self.calls.clear();
+        self.reconnecting.give_up();
         self.set_state(ConnectionState::Closed(reason));
     }
 

@@ -114,7 +114,7 @@ pub use driver::ClientDriver;
 pub use error::{CallError, CloseReason, CommandError, Outcome, PublishError, Violation};
 pub use inbound::Inbound;
 pub use journal::{JournalEntry, RestoreError};
-pub use options::{ClientOptions, OptionsError, Overflow};
+pub use options::{ClientOptions, OptionsError, Overflow, Resubscribe};
 pub use payload::IntoPayload;
 pub use receipt::Receipt;
 pub use request::{Answer, ConnectionState, DriverAction, Request, undelivered_size};

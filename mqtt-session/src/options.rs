@@ -37,10 +37,29 @@ pub struct ClientOptions {
     pub(crate) request_timeout: Duration,
     pub(crate) max_undelivered: usize,
     pub(crate) reconnect: Option<Backoff>,
+    pub(crate) resubscribe: Resubscribe,
     pub(crate) manual_acknowledgement: bool,
     pub(crate) ack_timeout: Option<Duration>,
     pub(crate) overflow: Overflow,
     pub(crate) journaled: bool,
+}
+
+/// What a [`ClientDriver`](crate::ClientDriver) does about its subscriptions when it has reconnected
+/// and the server has lost the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Resubscribe {
+    /// Makes them again. If one is refused, the connection ends for good as
+    /// [`CloseReason::SubscriptionLost`](crate::CloseReason::SubscriptionLost): nobody waits for
+    /// messages that never come.
+    #[default]
+    OrClose,
+    /// Makes them again, and says which were refused:
+    /// [`DriverAction::SubscriptionLost`](crate::DriverAction::SubscriptionLost).
+    OrReport,
+    /// Forgets them, and says so for each:
+    /// [`DriverAction::SubscriptionLost`](crate::DriverAction::SubscriptionLost).
+    Never,
 }
 
 /// What becomes of a message of QoS 1 or 2 when
@@ -92,6 +111,7 @@ impl ClientOptions {
             request_timeout: Duration::from_secs(60),
             max_undelivered: 16 * 1024 * 1024,
             reconnect: None,
+            resubscribe: Resubscribe::OrClose,
             manual_acknowledgement: false,
             ack_timeout: None,
             overflow: Overflow::Refuse,
@@ -301,6 +321,14 @@ impl ClientOptions {
         self
     }
 
+    /// What becomes of the subscriptions when the server has lost the session; made again by default,
+    /// and the connection ends if one is refused.
+    #[must_use]
+    pub const fn resubscribe(mut self, resubscribe: Resubscribe) -> Self {
+        self.resubscribe = resubscribe;
+        self
+    }
+
     /// Whether the application acknowledges messages of QoS 1 and 2 by itself, see
     /// [`Client::acknowledge`](crate::Client::acknowledge); not by default: a message is
     /// acknowledged when it is given out. Each that waits for it costs 4 bytes, and counts for
@@ -352,7 +380,8 @@ impl ClientOptions {
     }
 
     /// That nothing is asked for that an adapter leaves to drivers of one's own: manual
-    /// acknowledgement, a journal, enhanced authentication. For adapters without those.
+    /// acknowledgement, a journal, enhanced authentication, a report of lost subscriptions. For
+    /// adapters without those.
     ///
     /// # Errors
     /// [`OptionsError::NeedsDriver`].
@@ -363,6 +392,8 @@ impl ClientOptions {
             Err(OptionsError::NeedsDriver("a journal"))
         } else if self.authentication.is_some() {
             Err(OptionsError::NeedsDriver("enhanced authentication"))
+        } else if self.resubscribe != Resubscribe::OrClose {
+            Err(OptionsError::NeedsDriver("another policy for lost subscriptions"))
         } else {
             Ok(self)
         }

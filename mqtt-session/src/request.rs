@@ -5,7 +5,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use mqtt_proto::{
     Auth, ConnAck, Properties, Publication, Publish, ReasonCode, ReasonCodes, SubscribeFilters,
-    UnsubscribeFilters,
+    TopicFilter, UnsubscribeFilters,
 };
 
 use crate::{CallError, CloseReason, JournalEntry, Receipt};
@@ -82,6 +82,15 @@ pub enum DriverAction<W> {
     Complete(W, Result<Answer, CallError>),
     /// The state is another one now.
     State(ConnectionState),
+    /// The server has lost the session, and this subscription with it: see
+    /// [`Resubscribe`](crate::Resubscribe).
+    SubscriptionLost {
+        /// What for.
+        filter: TopicFilter<Bytes>,
+        /// What SUBACK, or this side's knowledge of the server, said to taking it up again; `None` if
+        /// it was not tried.
+        reason: Option<ReasonCode>,
+    },
     /// Close the network connection and call
     /// [`ClientDriver::handle_closed`](crate::ClientDriver::handle_closed).
     Close {
