@@ -269,6 +269,12 @@ impl<W> ClientDriver<W> {
         &self.state
     }
 
+    /// See [`Client::session`].
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        self.client.session()
+    }
+
     /// How long opening a network connection may take, to each address.
     #[must_use]
     pub const fn connect_timeout(&self) -> Duration {

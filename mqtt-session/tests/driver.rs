@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use mqtt_session::{
     Answer, Backoff, CallError, ClientDriver, ClientOptions, CloseReason, ConnectionState,
-    DriverAction, Instant, PublishError, Request,
+    DriverAction, Instant, PublishError, Request, Resubscribe,
     proto::{
         Ack, ConnAck, Delivery, Message, Packet, PacketId, Properties, ProtocolVersion,
-        Publication, Publish, QoS, ReasonCode, SubscribeFilters, TopicFilter, TopicName, UnsubAck,
-        UnsubscribeFilters,
+        Publication, Publish, QoS, ReasonCode, SubAck, SubscribeFilters, TopicFilter, TopicName,
+        UnsubAck, UnsubscribeFilters,
     },
     undelivered_size,
 };
@@ -22,13 +22,16 @@ struct Bench {
     delivered: Vec<Publish<Bytes>>,
     connects: usize,
     closes: usize,
+    /// Subscriptions that were lost with the session, and what the server said.
+    lost: Vec<(String, Option<ReasonCode>)>,
 }
 
 impl Bench {
     fn new(options: ClientOptions) -> Self {
         let driver = ClientDriver::new(options, 7).expect("legal options");
         let (ended, delivered) = (Vec::new(), Vec::new());
-        Self { driver, now: Instant::ZERO, ended, delivered, connects: 0, closes: 0 }
+        let lost = Vec::new();
+        Self { driver, now: Instant::ZERO, ended, delivered, connects: 0, closes: 0, lost }
     }
 
     fn connected(options: ClientOptions) -> Self {
@@ -47,6 +50,9 @@ impl Bench {
                         Answer::Codes(codes) => codes.iter().next().expect("a code"),
                     });
                     self.ended.push((waiter, result));
+                }
+                DriverAction::SubscriptionLost { filter, reason } => {
+                    self.lost.push((filter.to_string(), reason));
                 }
                 DriverAction::Connect => self.connects += 1,
                 DriverAction::Close { .. } => self.closes += 1,
@@ -80,6 +86,31 @@ impl Bench {
     fn request(&mut self, waiter: u32, request: Request) {
         self.driver.request(self.now, request, waiter);
         self.act();
+    }
+
+    /// Subscribes, which the server grants.
+    fn subscribe(&mut self, waiter: u32, filter: &'static str) {
+        let filter = TopicFilter::new(filter.as_bytes()).expect("a filter");
+        let filters = SubscribeFilters::<Bytes>::new([(filter, QoS::AtLeastOnce)]);
+        let filters = filters.expect("a list");
+        self.request(waiter, Request::Subscribe { filters, properties: Properties::EMPTY });
+        self.suback(1, ReasonCode::GRANTED_QOS_1);
+    }
+
+    /// How many requests and messages await an answer of the server.
+    fn open(&self) -> usize {
+        self.driver.session().open()
+    }
+
+    fn suback(&mut self, of: u16, code: ReasonCode) {
+        self.receive(Packet::SubAck(SubAck::new(id(of), [code].into_iter().collect())));
+    }
+
+    /// The next connection, after which the session is there or is not.
+    fn reconnect(&mut self, session_present: bool) {
+        self.lose();
+        self.wait();
+        self.accept(session_present);
     }
 
     fn publish(&mut self, waiter: u32, qos: QoS) {
@@ -252,4 +283,47 @@ fn disconnect_between_connections() {
     assert_eq!(bench.ended, [(1, Err(CallError::Closed(reason.clone())))]);
     assert_eq!(*bench.driver.state(), ConnectionState::Closed(reason));
     assert_eq!((bench.driver.poll_timeout(), bench.connects, bench.closes), (None, 0, 0));
+}
+
+/// Two subscriptions, and a session that the server loses: how many are asked for again, and what
+/// comes of a refusal of the first one.
+#[test]
+fn what_becomes_of_subscriptions_that_are_lost_with_the_session() {
+    let refused = ReasonCode::NOT_AUTHORIZED;
+    let lost = |filter: &str, reason| (filter.to_owned(), reason);
+    let check = |policy, asked, reported: &[(String, Option<ReasonCode>)], closes| {
+        let mut bench = Bench::connected(reconnecting(1, 1).resubscribe(policy));
+        bench.subscribe(1, "a");
+        bench.subscribe(2, "b");
+        bench.reconnect(true);
+        assert_eq!((bench.open(), &bench.lost[..]), (0, &[][..]), "{policy:?}: it was kept");
+        bench.reconnect(false);
+        assert_eq!(bench.open(), asked, "{policy:?}");
+        // The last one granted is the first one asked for.
+        bench.suback(2, refused);
+        assert_eq!((&bench.lost[..], bench.closes), (reported, closes), "{policy:?}");
+        if asked > 0 && closes == 0 {
+            bench.suback(1, ReasonCode::GRANTED_QOS_1);
+            // What was refused is not asked for again.
+            bench.reconnect(false);
+            assert_eq!(bench.open(), 1, "{policy:?}");
+        }
+    };
+    check(Resubscribe::OrClose, 2, &[], 1);
+    check(Resubscribe::OrReport, 2, &[lost("a", Some(refused))], 0);
+    check(Resubscribe::Never, 0, &[lost("a", None), lost("b", None)], 0);
+}
+
+/// The server kept a session, but not of the connection on which the subscription was granted.
+#[test]
+fn a_subscription_that_was_not_granted_again_is_asked_for_again() {
+    let mut bench = Bench::connected(reconnecting(1, 1));
+    bench.subscribe(1, "a");
+    bench.reconnect(false);
+    assert_eq!(bench.open(), 1);
+    bench.reconnect(true);
+    assert_eq!(bench.open(), 1);
+    bench.suback(1, ReasonCode::GRANTED_QOS_1);
+    bench.reconnect(true);
+    assert_eq!(bench.open(), 0);
 }
