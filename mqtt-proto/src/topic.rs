@@ -88,9 +88,20 @@ impl<'a> TopicName<&'a [u8]> {
 }
 
 #[cfg(feature = "bytes")]
+impl TopicName<&[u8]> {
+    /// A copy of its own; allocates if the name has more than 38 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> TopicName<bytes::Bytes> {
+        let name = self.as_bytes();
+        let copy = || Name::Kept(bytes::Bytes::copy_from_slice(name));
+        TopicName(Name::short(name).unwrap_or_else(copy))
+    }
+}
+
+#[cfg(feature = "bytes")]
 impl TopicName<bytes::Bytes> {
-    /// The bytes of the name; allocates if it has no more than 38 and comes from a packet or from
-    /// [`Message::detach`](crate::Message::detach).
+    /// The bytes of the name; allocates if it has no more than 38 and was not made of `Bytes` or of a
+    /// text.
     #[must_use]
     pub fn into_inner(self) -> bytes::Bytes {
         self.0.into_bytes()
@@ -201,6 +212,15 @@ impl<B: Storage> TopicFilter<B> {
     #[cfg(feature = "bytes")]
     fn map<C>(self, f: &mut impl FnMut(B) -> C) -> TopicFilter<C> {
         TopicFilter(f(self.0))
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl TopicFilter<&[u8]> {
+    /// A copy of its own.
+    #[must_use]
+    pub fn to_bytes(&self) -> TopicFilter<bytes::Bytes> {
+        self.map(&mut bytes::Bytes::copy_from_slice)
     }
 }
 
@@ -375,14 +395,6 @@ macro_rules! text_impls {
             }
         }
 
-        #[cfg(feature = "bytes")]
-        impl $name<&[u8]> {
-            /// A copy of its own.
-            #[must_use]
-            pub fn to_bytes(&self) -> $name<bytes::Bytes> {
-                self.map(&mut bytes::Bytes::copy_from_slice)
-            }
-        }
     )*};
 }
 

@@ -342,3 +342,16 @@ fn a_detached_message_takes_its_size_and_a_little_more() {
     assert!(info.count_total <= 2, "{info:?}");
     assert!((size - 1..=size + 32).contains(&info.bytes_total), "{info:?}");
 }
+
+#[test]
+fn a_copy_of_a_topic_name_takes_an_allocation_only_if_it_is_long() {
+    for len in [1, 2, 37, 38, 39, 40, 1000] {
+        let name = "t".repeat(len);
+        let name = TopicName::borrowed(&name).unwrap();
+        let mut copy = None;
+        let info = measure(|| copy = Some(name.to_bytes()));
+        assert_eq!(info.count_total, u64::from(len > 38), "{len}");
+        assert_eq!(copy.as_ref().map(TopicName::as_ref), Some(name));
+        assert_eq!(copy.unwrap().into_inner(), name.as_bytes());
+    }
+}

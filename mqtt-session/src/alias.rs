@@ -1,6 +1,9 @@
 //! Topic aliases (section 3.3.2.3.4): numbers that stand for topic names, for as long as a network
 //! connection lasts.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "until connections use it"))]
+mod outbound;
+
 use alloc::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -8,8 +11,11 @@ use mqtt_proto::{Storage, TopicName};
 
 use crate::Violation;
 
-/// The topic aliases of the peer's messages. Costs one allocation and the name for each alias in
-/// use, at most as many as were announced.
+#[expect(unused_imports, reason = "until connections use it")]
+pub(crate) use outbound::{Choice, OutboundAliases};
+
+/// The topic aliases of the peer's messages. Costs about 60 bytes for each alias in use, and a topic
+/// name of more than 38 bytes itself; at most as many as were announced.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct InboundAliases {
