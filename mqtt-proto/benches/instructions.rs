@@ -15,23 +15,25 @@ use std::{
     collections::BTreeMap,
     env, fs,
     hint::black_box,
+    num::NonZeroU16,
     process::{self, Command, Stdio},
 };
 
 use bytes::{Bytes, BytesMut};
-use mqtt_proto::{Decoder, Packet, ProtocolVersion, Publish, Status};
+use mqtt_proto::{Decoder, Packet, ProtocolVersion, Publish, PublishOverrides, Status, TopicAlias};
 use packets::{Case, cases};
 
 /// A name, and what does it a thousand times.
 type Operation = (&'static str, fn(&Case));
 
-const OPERATIONS: [Operation; 6] = [
+const OPERATIONS: [Operation; 7] = [
     ("header", count_header),
     ("borrowed", count_borrowed),
     ("owned", count_owned),
     ("encode", count_encode),
     ("to_slice", count_encode_to_slice),
     ("head", count_encode_head),
+    ("alias", count_encode_alias),
 ];
 const RUNS: usize = 1000;
 
@@ -118,7 +120,12 @@ fn counts() -> Counts {
     let mut totals = totals_of_counted(&dumps);
     let counts = cases().into_iter().map(|case| {
         let count = |&(operation, _): &Operation| {
-            let is_possible = operation != "head" || matches!(case.packet, Packet::Publish(_));
+            let is_publish = matches!(case.packet, Packet::Publish(_));
+            let is_possible = match operation {
+                "head" => is_publish,
+                "alias" => is_publish && case.version == ProtocolVersion::V5,
+                _ => true,
+            };
             is_possible.then(|| totals.next().expect("a total for each") / RUNS as u64)
         };
         (case.name, OPERATIONS.iter().map(count).collect())
@@ -210,6 +217,24 @@ fn count_encode_head(case: &Case) {
     });
 }
 
+/// With a topic alias in the place of the topic name, and another Message Expiry Interval.
+fn count_encode_alias(case: &Case) {
+    let (Packet::Publish(publish), ProtocolVersion::V5) = (&case.packet, case.version) else {
+        return;
+    };
+    let overrides = PublishOverrides {
+        message_expiry_interval: Some(7),
+        topic_alias: Some(TopicAlias::Use(NonZeroU16::MIN)),
+    };
+    let mut dst = BytesMut::with_capacity(case.bytes.len());
+    count(|| {
+        (0..RUNS).for_each(|_| {
+            dst.clear();
+            encode_alias(black_box(publish), black_box(overrides), &mut dst);
+        });
+    });
+}
+
 #[inline(never)]
 fn header(decoder: &mut Decoder, bytes: &[u8]) {
     let _ = black_box(&decoder.header(bytes));
@@ -244,4 +269,9 @@ fn encode_to_slice(case: &Case, dst: &mut [u8]) {
 #[inline(never)]
 fn encode_head(publish: &Publish<Bytes>, version: ProtocolVersion, dst: &mut BytesMut) {
     black_box(publish.encode_head(version, dst)).expect("it fits");
+}
+
+#[inline(never)]
+fn encode_alias(publish: &Publish<Bytes>, overrides: PublishOverrides, dst: &mut BytesMut) {
+    black_box(publish.encode_with(ProtocolVersion::V5, overrides, dst)).expect("it fits");
 }

@@ -196,6 +196,9 @@
 //! [`Packet::encode_within`] takes that limit, leaves out the Reason String and User Properties that
 //! must not make a packet larger, and writes nothing if it is too large all the same [MQTT-3.1.2-24].
 //!
+//! [`Publish::encode_with`] writes a PUBLISH as one connection needs it, with a Topic Alias or with what
+//! is left of its Message Expiry Interval, and leaves the message as it is.
+//!
 //! # Send a large payload by reference
 //!
 //! [`Publish::encode_head`] writes all of a PUBLISH but the payload, its length included. Send the
