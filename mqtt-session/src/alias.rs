@@ -1,7 +1,6 @@
 //! Topic aliases (section 3.3.2.3.4): numbers that stand for topic names, for as long as a network
 //! connection lasts.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "until connections use it"))]
 mod outbound;
 
 use alloc::collections::BTreeMap;
@@ -11,8 +10,7 @@ use mqtt_proto::{Storage, TopicName};
 
 use crate::Violation;
 
-#[expect(unused_imports, reason = "until connections use it")]
-pub(crate) use outbound::{Choice, OutboundAliases};
+pub(crate) use outbound::OutboundAliases;
 
 /// The topic aliases of the peer's messages. Costs about 60 bytes for each alias in use, and a topic
 /// name of more than 38 bytes itself; at most as many as were announced.

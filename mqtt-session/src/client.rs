@@ -753,6 +753,9 @@ impl Client {
             connection.peer_max_packet_size =
                 properties.maximum_packet_size().unwrap_or(MAX_PACKET_SIZE);
             connection.peer_maximum_qos = self.server.maximum_qos;
+            // Without the property the server takes none.
+            let aliases = properties.topic_alias_maximum().unwrap_or(0);
+            connection.outbound_aliases.reset(aliases.min(self.options.outbound_topic_aliases));
             connection.peer_retain_available = self.server.retain_available;
         }
         properties.receive_maximum().unwrap_or(u16::MAX).min(self.options.max_in_flight)

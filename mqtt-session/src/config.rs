@@ -20,6 +20,10 @@ pub struct ServerConfig {
     /// How many topic aliases a client may use; 16 by default. Each costs its topic name. 5.0
     /// clients are told.
     pub topic_alias_maximum: u16,
+    /// How many topic aliases the server uses for what it sends, if the client takes as many; 0 by
+    /// default, none. They are given to the topics that come most. Each costs about 100 bytes for
+    /// each client, and a topic name of more than 38 bytes itself.
+    pub outbound_topic_aliases: u16,
     /// The highest QoS that clients may publish at; 2 by default. 5.0 clients are told, and
     /// disconnected if they exceed it; in 3.1.1 there are no words for it, and no limit.
     pub maximum_qos: QoS,
@@ -57,6 +61,7 @@ impl Default for ServerConfig {
             max_packet_size: 1024 * 1024,
             receive_maximum: 1024,
             topic_alias_maximum: 16,
+            outbound_topic_aliases: 0,
             maximum_qos: QoS::ExactlyOnce,
             retain_available: true,
             wildcard_subscriptions: true,

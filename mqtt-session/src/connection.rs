@@ -13,7 +13,7 @@ use mqtt_proto::{
 use crate::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Receipt, Session, Transmit,
     Violation,
-    alias::InboundAliases,
+    alias::{InboundAliases, OutboundAliases},
     auth::{Authentication, Turn},
     qos::{
         Next, Owed,
@@ -50,6 +50,8 @@ pub(crate) struct Connection {
     ack_timeout: Option<Duration>,
     ack_awaited: Instant,
     aliases: InboundAliases,
+    /// Those of this side's messages; none before the peer has said how many it takes.
+    pub(crate) outbound_aliases: OutboundAliases,
     /// If CONNECT named an Authentication Method.
     pub(crate) auth: Option<Box<Authentication>>,
     pub(crate) last_received: Instant,
@@ -97,6 +99,7 @@ impl Connection {
             ack_timeout: limits.ack_timeout,
             ack_awaited: now,
             aliases: InboundAliases::new(limits.topic_alias_maximum),
+            outbound_aliases: OutboundAliases::default(),
             auth: None,
             last_received: now,
             last_sent: now,
@@ -446,7 +449,8 @@ impl Connection {
             };
         }
         let message = for_version(self.version, message);
-        self.send_publish(now, &Publish { delivery, retain, message }, overrides)
+        let publish = Publish { delivery, retain, message };
+        self.send_publish(now, &publish, overrides).err().map(|_| Outcome::TooLarge)
     }
 
     /// Why the peer said it would not take such a message [MQTT-3.2.2-11] [MQTT-3.2.2-14].
@@ -460,20 +464,39 @@ impl Connection {
         }
     }
 
+    /// Writes a PUBLISH, with a topic alias where there is one for it [MQTT-3.3.2-7].
     fn send_publish(
         &mut self,
         now: Instant,
         publish: &Publish<&[u8]>,
         overrides: PublishOverrides,
-    ) -> Option<Outcome> {
-        let size = publish.encoded_len_with(self.version, overrides);
-        let fits = size.is_ok_and(|size| size <= self.peer_max_packet_size);
-        let sink = self.transmit.sink();
-        if !fits || publish.encode_with(self.version, overrides, sink).is_err() {
-            return Some(Outcome::TooLarge);
+    ) -> Result<(), PublishError> {
+        let topic = &publish.message.topic;
+        let choice = self.outbound_aliases.choose(topic);
+        let aliased = PublishOverrides { topic_alias: choice.alias(), ..overrides };
+        match self.write_publish(publish, aliased) {
+            Ok(()) => self.outbound_aliases.commit(choice, topic),
+            // An alias that is new makes the packet three bytes larger.
+            Err(PublishError::PacketTooLarge { .. }) if choice.alias().is_some() => {
+                self.write_publish(publish, overrides)?;
+            }
+            Err(error) => return Err(error),
         }
         self.message_appended(now);
-        None
+        Ok(())
+    }
+
+    fn write_publish(
+        &mut self,
+        publish: &Publish<&[u8]>,
+        overrides: PublishOverrides,
+    ) -> Result<(), PublishError> {
+        let size = publish.encoded_len_with(self.version, overrides)?;
+        let limit = self.peer_max_packet_size;
+        if size > limit {
+            return Err(PublishError::PacketTooLarge { size, limit });
+        }
+        Ok(publish.encode_with(self.version, overrides, self.transmit.sink())?)
     }
 
     /// Writes a message of QoS 0.
@@ -484,13 +507,11 @@ impl Connection {
         message: &Message<B>,
     ) -> Result<(), PublishError> {
         let publish = Publish { delivery: Delivery::AtMostOnce, retain, message: message.as_ref() };
-        self.check_publish(&publish)?;
+        check_alias(&publish.message)?;
         if !self.has_room() {
             return Err(PublishError::TransmitFull);
         }
-        publish.encode(self.version, self.transmit.sink())?;
-        self.message_appended(now);
-        Ok(())
+        self.send_publish(now, &publish, PublishOverrides::default())
     }
 
     /// That a message can be said in this version and is not too large for the peer.

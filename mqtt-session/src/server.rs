@@ -558,6 +558,8 @@ impl Server {
         if let Some(limit) = properties.maximum_packet_size() {
             self.connection.peer_max_packet_size = limit;
         }
+        let aliases = properties.topic_alias_maximum().unwrap_or(0);
+        self.connection.outbound_aliases.reset(aliases.min(self.config.outbound_topic_aliases));
         if let Some(method) = properties.authentication_method() {
             self.connection.auth = Authentication::begin(method);
         }

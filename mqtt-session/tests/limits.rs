@@ -5,11 +5,14 @@ mod common;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use common::{Pair, Q0, Q1, Q2, VERSIONS, connack, expiring, id, lasting, publication};
+use common::{Pair, Q0, Q1, Q2, VERSIONS, connack, expiring, id, lasting, on_topic, publication};
 use mqtt_session::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Server, ServerAction, ServerConfig,
     Session, Violation,
-    proto::{Ack, DecodeErrorKind, Packet, ProtocolVersion, QoS, ReasonCode, Status},
+    proto::{
+        Ack, DecodeErrorKind, Decoder, Packet, ProtocolVersion, Publication, QoS, ReasonCode, Role,
+        Status, TopicName,
+    },
     remaining_expiry,
 };
 
@@ -574,4 +577,88 @@ fn a_qos_the_session_does_not_keep_needs_a_connection() {
     check(Q0, Err(PublishError::NotConnected));
     check(Q1, Ok(true));
     check(Q2, Ok(true));
+}
+
+/// What a PUBLISH says of its topic: the name, the alias, or both.
+fn said(bytes: &[u8]) -> (String, Option<u16>) {
+    let mut decoder = Decoder::new(Role::Client, V5);
+    let Ok(Status::Ready((Packet::Publish(publish), _))) = decoder.decode(bytes) else {
+        panic!("a PUBLISH: {bytes:?}");
+    };
+    (publish.message.topic.to_string(), publish.message.properties.topic_alias())
+}
+
+/// A publish to `topic` as it goes out.
+fn sent(pair: &mut Pair, qos: QoS, topic: &str) -> (String, Option<u16>) {
+    let now = pair.now;
+    pair.client.publish(now, on_topic(qos, topic, "x")).expect("room");
+    let said = said(pair.client.transmit().chunk());
+    pair.run();
+    said
+}
+
+#[test]
+fn outbound_aliases_are_as_many_as_both_sides_want_and_begin_anew_with_each_connection() {
+    let check = |version, ours: u16, theirs: u16, expected: &[(&str, Option<u16>)]| {
+        let mut pair = Pair::new(lasting(version).outbound_topic_aliases(ours), version);
+        pair.config.topic_alias_maximum = theirs;
+        pair.connect();
+        pair.run();
+        for qos in [Q0, Q1, Q2] {
+            let topics = ["room/1", "room/1", "room/2", "room/2", "a"];
+            let said: Vec<_> = topics.map(|topic| sent(&mut pair, qos, topic)).into();
+            let expected = expected.iter().map(|(name, at)| ((*name).to_owned(), *at));
+            assert_eq!(said, expected.collect::<Vec<_>>(), "{version} {ours} {theirs} {qos:?}");
+            // What the receiver sees are names.
+            let names: Vec<_> = pair.heads.drain(..).map(|(topic, _)| topic).collect();
+            assert_eq!(names, topics);
+            pair.reconnect();
+            pair.run();
+        }
+    };
+    let none = [("room/1", None), ("room/1", None), ("room/2", None), ("room/2", None)];
+    let all = [("room/1", Some(1)), ("", Some(1)), ("room/2", Some(2)), ("", Some(2))];
+    let one = [("room/1", Some(1)), ("", Some(1)), ("room/2", None), ("room/2", None)];
+    let and_a = |mut said: Vec<_>| {
+        said.push(("a", None));
+        said
+    };
+    check(V5, 16, 16, &and_a(all.into()));
+    check(V5, 1, 16, &and_a(one.into()));
+    check(V5, 16, 1, &and_a(one.into()));
+    check(V5, 0, 16, &and_a(none.into()));
+    check(V5, 16, 0, &and_a(none.into()));
+}
+
+/// A new alias takes three bytes: a message that fits only without goes out without.
+#[test]
+fn a_message_that_has_no_room_for_an_alias_goes_without() {
+    // Long enough for CONNECT to be no larger.
+    let topic = "room/".repeat(20);
+    let bare = Publication::new(TopicName::<Bytes>::try_from(&*topic).expect("a topic"), "x");
+    let publish = bare.as_ref().into_publish(id(1));
+    let size = publish.encoded_len(V5).expect("legal");
+    for (more, expected) in [(0, None), (2, None), (3, Some(1))] {
+        let mut pair = Pair::new(lasting(V5).outbound_topic_aliases(16), V5);
+        pair.config.max_packet_size = size + more;
+        pair.connect();
+        pair.run();
+        assert_eq!(sent(&mut pair, Q0, &topic).1, expected, "{more} more bytes");
+    }
+}
+
+/// What is queued has its name, and is sent on another connection with the alias of that one.
+#[test]
+fn a_resend_has_the_alias_of_its_own_connection() {
+    let mut pair = Pair::connected_with(lasting(V5).outbound_topic_aliases(16), V5);
+    let now = pair.now;
+    for topic in ["room/1", "room/2", "room/2"] {
+        pair.client.publish(now, on_topic(Q1, topic, "x")).expect("room");
+    }
+    pair.cut();
+    pair.reconnect();
+    pair.run();
+    let names: Vec<_> = pair.heads.drain(..).map(|(topic, _)| topic).collect();
+    assert_eq!(names, ["room/1", "room/2", "room/2"]);
+    assert_eq!(pair.server_closed, None);
 }
