@@ -21,7 +21,8 @@ pub struct Accept {
     pub keep_alive: Option<u16>,
     /// The last word of enhanced authentication, if it has data; the method is said in any case.
     pub authentication_data: Option<Bytes>,
-    /// Answers Request Response Information: a prefix for response topics (section 3.2.2.3.15).
+    /// Answers Request Response Information: a prefix for response topics (section 3.2.2.3.15). Said
+    /// only to a client that asked for it [MQTT-3.1.2-28].
     pub response_information: Option<Str<Bytes>>,
 }
 
@@ -32,13 +33,14 @@ impl Accept {
         version: ProtocolVersion,
         config: &ServerConfig,
         auth: Option<&Authentication>,
+        response_information: bool,
     ) -> Packet<Bytes> {
         Packet::ConnAck(ConnAck {
             session_present: self.session_present,
             reason: ReasonCode::SUCCESS,
             properties: match version {
                 ProtocolVersion::V311 => Properties::EMPTY,
-                ProtocolVersion::V5 => self.properties(config, auth),
+                ProtocolVersion::V5 => self.properties(config, auth, response_information),
             },
         })
     }
@@ -47,6 +49,7 @@ impl Accept {
         &self,
         config: &ServerConfig,
         auth: Option<&Authentication>,
+        response_information: bool,
     ) -> Properties<Bytes> {
         let mut properties = PropertiesBuilder::new();
         let client_id = self.assigned_client_id.as_ref();
@@ -67,6 +70,7 @@ impl Accept {
             (!config.shared_subscriptions).then_some(Property::SharedSubscriptionAvailable(false)),
             self.response_information
                 .as_ref()
+                .filter(|_| response_information)
                 .map(|prefix| Property::ResponseInformation(prefix.as_str())),
             self.session_expiry.map(Property::SessionExpiryInterval),
             self.keep_alive.map(Property::ServerKeepAlive),

@@ -49,6 +49,8 @@ pub struct Server {
     session_expiry: u32,
     /// Whether CONNECT asked for a session that lasts; only then DISCONNECT may set how long.
     asked_to_last: bool,
+    /// Whether CONNECT asked for Response Information.
+    asked_for_response_information: bool,
     send_window: u16,
     /// Messages that could not be sent any more, until the broker hears of them.
     ended: Vec<(PacketId, Outcome)>,
@@ -111,6 +113,7 @@ impl Server {
             silence: None,
             session_expiry: 0,
             asked_to_last: false,
+            asked_for_response_information: false,
             send_window: 0,
             ended: Vec::new(),
             opened: now,
@@ -254,7 +257,8 @@ impl Server {
 
     fn connack(&self, accept: &Accept) -> Packet<Bytes> {
         let auth = self.connection.auth.as_deref();
-        accept.connack(self.connection.version, &self.config, auth)
+        let asked = self.asked_for_response_information;
+        accept.connack(self.connection.version, &self.config, auth, asked)
     }
 
     /// Asks the client for more before the CONNECT is accepted, or before a re-authentication is:
@@ -553,6 +557,8 @@ impl Server {
             ProtocolVersion::V5 => properties.session_expiry_interval().unwrap_or(0),
         };
         self.asked_to_last = self.session_expiry > 0;
+        self.asked_for_response_information =
+            properties.request_response_information().unwrap_or(false);
         let window = properties.receive_maximum().unwrap_or(u16::MAX);
         self.send_window = window.min(self.config.max_in_flight);
         if let Some(limit) = properties.maximum_packet_size() {
