@@ -609,6 +609,7 @@ impl Client {
         let packet_type = packet.packet_type();
         let now = self.now;
         let connecting = matches!(self.state, ClientState::Connecting { .. });
+        self.check_problem_information(&packet)?;
         let Some(connection) = &mut self.connection else {
             return Ok(None);
         };
@@ -640,6 +641,23 @@ impl Client {
             )?,
         }
         Ok(None)
+    }
+
+    /// [section 3.1.2.11.7] That a server gives no reasons where it was asked for none.
+    fn check_problem_information<B: Storage>(&self, packet: &Packet<B>) -> Result<(), Violation> {
+        let packet_type = packet.packet_type();
+        let may = matches!(
+            packet_type,
+            PacketType::Publish | PacketType::ConnAck | PacketType::Disconnect
+        );
+        if self.options.request_problem_information || may {
+            return Ok(());
+        }
+        let set = packet.properties().map(Properties::set).unwrap_or_default();
+        if set.contains(PropertyId::ReasonString) || set.contains(PropertyId::UserProperty) {
+            return Err(Violation::ProblemInformation(packet_type));
+        }
+        Ok(())
     }
 
     fn handle_other(&mut self, connecting: bool, packet: Packet<Bytes>) -> Result<(), Violation> {

@@ -48,6 +48,9 @@ pub enum Violation {
     /// A PUBLISH with RETAIN where CONNACK ruled it out [MQTT-3.2.2-14].
     #[error("retained messages were announced as not available [MQTT-3.2.2-14]")]
     RetainNotSupported,
+    /// A Reason String or User Property where this client asked for none (section 3.1.2.11.7).
+    #[error("{} has a Reason String or User Properties, and none were asked for", .0.name())]
+    ProblemInformation(PacketType),
     /// DISCONNECT raises the Session Expiry Interval from 0 (section 3.14.2.2.2).
     #[error("Session Expiry Interval was 0 and may not be raised [MQTT-3.14.2-2]")]
     SessionExpiryRaised,
@@ -68,6 +71,7 @@ impl Violation {
             | Self::WrongAck { .. }
             | Self::SessionPresent
             | Self::WrongNumberOfCodes { .. }
+            | Self::ProblemInformation(_)
             | Self::SessionExpiryRaised => ReasonCode::PROTOCOL_ERROR,
         }
     }
