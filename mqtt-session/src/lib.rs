@@ -97,6 +97,7 @@ mod payload;
 pub mod qos;
 mod receipt;
 mod request;
+mod request_response;
 mod server;
 mod session;
 mod time;
@@ -118,6 +119,9 @@ pub use options::{ClientOptions, OptionsError, Overflow, Resubscribe};
 pub use payload::IntoPayload;
 pub use receipt::Receipt;
 pub use request::{Answer, ConnectionState, DriverAction, Request, undelivered_size};
+pub use request_response::{
+    RequestError, RequestId, RequestRefused, Requester, RequesterConfig, Response, reply,
+};
 pub use server::{Server, ServerAction};
 pub use session::Session;
 pub use time::Instant;
