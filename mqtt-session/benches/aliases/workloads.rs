@@ -10,32 +10,34 @@ pub(crate) struct Workload {
 }
 
 pub(crate) const WORKLOADS: [Workload; 9] = [
-    Workload { name: "one topic", topics: |_| vec![0; MESSAGES as usize] },
+    Workload { name: "one", topics: |_| vec![0; MESSAGES as usize] },
+    // A part of the table, in turn.
     Workload {
-        name: "round robin over 5/8 of the table",
+        name: "5/8",
         topics: |table| (0..MESSAGES).map(|at| at % (table * 5 / 8)).collect(),
     },
+    // One topic too many, in turn.
+    Workload { name: "cycle", topics: |table| (0..MESSAGES).map(|at| at % (table + 1)).collect() },
+    // Over ten tables.
     Workload {
-        name: "cycle of one topic too many",
-        topics: |table| (0..MESSAGES).map(|at| at % (table + 1)).collect(),
-    },
-    Workload {
-        name: "Zipf over 10 tables",
+        name: "Zipf",
         topics: |table| {
             let (zipf, mut random) = (zipf(10 * table), Random(1));
             (0..MESSAGES).map(|_| pick(&zipf, &mut random)).collect()
         },
     },
+    // The same, but every other topic comes once.
     Workload {
-        name: "the same, every other topic comes once",
+        name: "once",
         topics: |table| {
             let (zipf, mut random) = (zipf(10 * table), Random(2));
             let topic = |at| if at % 2 == 0 { 100_000 + at } else { pick(&zipf, &mut random) };
             (0..MESSAGES).map(topic).collect()
         },
     },
+    // The same, but all topics are others after a time.
     Workload {
-        name: "Zipf, all new after 100 tables",
+        name: "new",
         topics: |table| {
             let (zipf, mut random) = (zipf(10 * table), Random(3));
             (0..MESSAGES)
@@ -43,21 +45,24 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
                 .collect()
         },
     },
+    // The same, but after a time a topic is another.
     Workload {
-        name: "Zipf that drifts",
+        name: "drift",
         topics: |table| {
             let (zipf, mut random) = (zipf(10 * table), Random(4));
             (0..MESSAGES).map(|at| pick(&zipf, &mut random) + at / (10 * table)).collect()
         },
     },
+    // Half a table 20 times over, then another half.
     Workload {
-        name: "half a table 20 times, then another",
+        name: "phases",
         topics: |table| {
             (0..MESSAGES).map(|at| at % (table / 2) + at / (10 * table) * table).collect()
         },
     },
+    // Over two tables.
     Workload {
-        name: "uniform over 2 tables",
+        name: "uniform",
         topics: |table| {
             let mut random = Random(5);
             (0..MESSAGES).map(|_| random.next() % (2 * table)).collect()
