@@ -2,22 +2,37 @@
 
 use std::{fmt, fs, io, path::PathBuf, str::FromStr};
 
-use crate::{Kind, peers::peers};
+use crate::{Kind, peers::peers, sessions};
 
-/// From bytes to packets or back.
+/// From bytes to packets or back, or a message from one side of a connection to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     Decode,
     Encode,
+    Flow,
 }
 
 impl Direction {
+    pub const ALL: [Self; 3] = [Self::Decode, Self::Encode, Self::Flow];
+    /// Those of a codec.
     pub const BOTH: [Self; 2] = [Self::Decode, Self::Encode];
+
+    /// What the figures are for one of.
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Decode | Self::Encode => "packet",
+            Self::Flow => "message",
+        }
+    }
 }
 
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Self::Decode { "decode" } else { "encode" })
+        f.write_str(match self {
+            Self::Decode => "decode",
+            Self::Encode => "encode",
+            Self::Flow => "flow",
+        })
     }
 }
 
@@ -25,12 +40,12 @@ impl FromStr for Direction {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::BOTH.into_iter().find(|direction| direction.to_string() == text);
-        found.ok_or_else(|| format!("neither decode nor encode: {text}"))
+        let found = Self::ALL.into_iter().find(|direction| direction.to_string() == text);
+        found.ok_or_else(|| format!("no such direction: {text}"))
     }
 }
 
-/// What one peer needs for one packet of one case.
+/// What one peer needs for one packet or message of one case.
 #[derive(Clone, Debug)]
 pub struct Figure {
     pub direction: Direction,
@@ -50,16 +65,44 @@ impl Figure {
 pub struct Measure {
     /// The name of its file.
     pub name: &'static str,
-    pub columns: &'static [&'static str],
+    /// What it is called in a table.
+    what: &'static str,
+    columns: &'static [&'static str],
 }
 
-/// Nanoseconds per packet.
-pub const WALL: Measure = Measure { name: "wall", columns: &["median_ns", "min_ns"] };
-/// Instructions per packet.
-pub const INSTRUCTIONS: Measure = Measure { name: "instructions", columns: &["instructions"] };
-/// Allocations and allocated bytes per packet.
-pub const ALLOCATIONS: Measure =
-    Measure { name: "allocations", columns: &["allocations", "bytes"] };
+const fn measure(
+    name: &'static str,
+    what: &'static str,
+    columns: &'static [&'static str],
+) -> Measure {
+    Measure { name, what, columns }
+}
+
+/// What can be measured of one kind of thing.
+pub struct Measures {
+    pub wall: Measure,
+    pub instructions: Measure,
+    pub allocations: Measure,
+}
+
+pub const CODECS: Measures = Measures {
+    wall: measure("wall", "Nanoseconds", &["median_ns", "min_ns"]),
+    instructions: measure("instructions", "Instructions", &["instructions"]),
+    allocations: measure("allocations", "Allocations", &["allocations", "bytes"]),
+};
+pub const SESSIONS: Measures = Measures {
+    wall: measure("sessions-wall", "Nanoseconds", &["median_ns", "min_ns"]),
+    instructions: measure("sessions-instructions", "Instructions", &["instructions"]),
+    allocations: measure("sessions-allocations", "Allocations", &["allocations", "bytes"]),
+};
+
+/// All that are measured in a direction, in the order of the tables.
+fn names(direction: Direction) -> Vec<(&'static str, Kind)> {
+    match direction {
+        Direction::Flow => sessions::PEERS.iter().map(|peer| (peer.name, peer.kind)).collect(),
+        _ => peers().into_iter().map(|peer| (peer.name, peer.kind)).collect(),
+    }
+}
 
 /// The figures of one measure.
 #[derive(Clone, Debug, Default)]
@@ -83,11 +126,11 @@ impl Figures {
         case: &str,
         kind: Option<Kind>,
     ) -> Option<&Figure> {
-        let peers: Vec<_> = peers()
+        let peers: Vec<_> = names(direction)
             .into_iter()
-            .filter(|peer| !peer.is_ours() && peer.kind != Kind::Floor)
-            .filter(|peer| kind.is_none_or(|kind| peer.kind == kind))
-            .map(|peer| peer.name)
+            .filter(|(name, of)| !name.starts_with("ours:") && *of != Kind::Floor)
+            .filter(|(_, of)| kind.is_none_or(|kind| *of == kind))
+            .map(|(name, _)| name)
             .collect();
         self.of(direction, case)
             .filter(|figure| peers.contains(&&*figure.peer))
@@ -145,17 +188,18 @@ impl Figures {
     }
 
     /// One table for each direction: a row for each case, a column for each peer.
-    pub fn to_markdown(&self, what: &str) -> String {
+    pub fn to_markdown(&self, measure: &Measure) -> String {
         let mut text = String::new();
-        for direction in Direction::BOTH {
+        for direction in Direction::ALL {
             let rows: Vec<_> = self.0.iter().filter(|row| row.direction == direction).collect();
-            let peers = peers().into_iter().map(|peer| peer.name);
+            let peers = names(direction).into_iter().map(|(name, _)| name);
             let peers: Vec<_> =
                 peers.filter(|peer| rows.iter().any(|row| row.peer == *peer)).collect();
             if peers.is_empty() {
                 continue;
             }
-            text += &format!("{what} per packet, {direction}:\n\n");
+            let (what, unit) = (measure.what, direction.unit());
+            text += &format!("{what} per {unit}, {direction}:\n\n");
             text +=
                 &format!("| case | {} |\n|---|{}\n", peers.join(" | "), "--:|".repeat(peers.len()));
             for case in self.cases() {
@@ -209,7 +253,7 @@ mod tests {
         let figures = Figures::parse(text).unwrap();
         assert_eq!(figures.get(Direction::Encode, "a", "b"), Some(1.5));
         assert_eq!(figures.get(Direction::Decode, "a", "b"), None);
-        assert_eq!(figures.to_tsv(&WALL), text);
+        assert_eq!(figures.to_tsv(&CODECS.wall), text);
         assert!(Figures::parse("\nacross\ta\tb\t1").is_err());
         assert!(Figures::parse("\nencode\ta").is_err());
     }

@@ -1,10 +1,11 @@
 //! The published MQTT codecs, and ours, behind one interface, so that they can be measured on the
-//! same bytes.
+//! same bytes; and the sessions, on the same messages.
 
 pub mod command;
 pub mod figures;
 pub mod inputs;
 pub mod peers;
+pub mod sessions;
 
 use mqtt_proto::Role;
 
@@ -13,7 +14,7 @@ pub trait Bench {
     /// What must be done before each run, outside of the measurement.
     fn prepare(&mut self);
 
-    /// What is measured. Gives the number of packets it handled.
+    /// What is measured. Gives the number of packets, or messages, it handled.
     fn run(&mut self) -> usize;
 
     /// What an encoder wrote in its last run.
@@ -28,7 +29,7 @@ pub type MakeBench = fn(&[u8]) -> Box<dyn Bench>;
 /// With whom a codec is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Work that no codec can do without; not a codec.
+    /// A part of the work only; not compared with.
     Floor,
     /// Its packets borrow from the bytes they were read from.
     Borrowing,

@@ -1,23 +1,26 @@
-//! Measures the codecs against each other. `peers` alone says what it can do.
+//! Measures the codecs, and the sessions, against each other. `peers` alone says what it can do.
 
 use std::process::ExitCode;
 
 use codec_peers::command::{
-    Options, Result, allocations, bars, check, instructions, report, silence_panics, sizes,
+    Options, Result, Suite, allocations, bars, check, instructions, report, silence_panics, sizes,
     vectors, wall,
 };
 
 const USAGE: &str = "\
-peers COMMAND [OPTION...]
+peers [sessions] COMMAND [OPTION...]
 
-  check         whether every peer takes all packets, and writes the same bytes
-  wall          nanoseconds per packet, in turns
-  instructions  instructions per packet, with valgrind
-  allocations   allocations per packet
-  sizes         packets in memory
-  vectors       who accepts which malformed and well-formed packets
+of codecs, or of sessions:
+  wall          nanoseconds per packet or message, in turns
+  instructions  instructions, with valgrind
+  allocations   allocations
   bars          measures, and fails if a bar is not met
   judge         the same with what was measured before
+of codecs only:
+  check         whether every peer takes all packets, and writes the same bytes
+  sizes         packets in memory
+  vectors       who accepts which malformed and well-formed packets
+of both:
   report FILE   puts the tables of what was measured into a document
 
 Each prints Markdown, and keeps what it found in results/*.tsv of this package.
@@ -29,11 +32,11 @@ Each prints Markdown, and keeps what it found in results/*.tsv of this package.
 ";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
+    let (suite, mut args) = Suite::of(std::env::args().skip(1));
     let command = args.next().unwrap_or_default();
     let done = match &*command {
         "report" => args.next().ok_or_else(|| USAGE.into()).and_then(|path| report::run(&path)),
-        _ => Options::parse(args).and_then(|options| run(&command, &options)),
+        _ => Options::parse(suite, args).and_then(|options| run(&command, &options)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,18 +48,21 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &str, options: &Options) -> Result {
-    silence_panics();
+    let codecs = options.suite == Suite::Codecs;
+    if codecs {
+        silence_panics();
+    }
     match command {
-        "check" => check::run(options),
+        "check" if codecs => check::run(options),
         "wall" => wall::run(options),
         "instructions" => instructions::run(options),
         // Under valgrind, started by `instructions`.
         "under-valgrind" => instructions::run_under_valgrind(options),
         "allocations" => allocations::run(options),
-        "sizes" => sizes::run(options),
-        "vectors" => vectors::run(options),
+        "sizes" if codecs => sizes::run(options),
+        "vectors" if codecs => vectors::run(options),
         "bars" => bars::run(options),
-        "judge" => bars::run_on_results(),
+        "judge" => bars::run_on_results(options),
         _ => Err(USAGE.into()),
     }
 }

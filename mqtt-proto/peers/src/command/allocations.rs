@@ -2,14 +2,14 @@
 
 use std::{env, process::Command};
 
-use super::{Options, Result, publish};
+use super::{Options, Result, Row, Suite, publish};
 use crate::{
     Bench,
-    figures::{ALLOCATIONS, Direction, Figure, Figures},
+    figures::{Figure, Figures},
 };
 
 pub fn run(options: &Options) -> Result {
-    publish(&measure(options)?, &ALLOCATIONS, "Allocations")?;
+    publish(&measure(options)?, &options.suite.measures().allocations)?;
     Ok(())
 }
 
@@ -17,6 +17,7 @@ pub fn run(options: &Options) -> Result {
 pub fn measure(options: &Options) -> Result<Figures> {
     let program = env::current_exe()?.with_file_name("allocations");
     let output = Command::new(&program)
+        .args((options.suite == Suite::Sessions).then_some("sessions"))
         .args(options.selection())
         .output()
         .map_err(|error| format!("{}: {error}", program.display()))?;
@@ -29,23 +30,20 @@ pub fn measure(options: &Options) -> Result<Figures> {
 /// What that binary does, with its way to count: allocations and bytes.
 pub fn run_counting(options: &Options, count: impl Fn(&mut dyn FnMut()) -> (u64, u64)) {
     let mut figures = Figures::default();
-    for case in options.cases() {
-        for direction in Direction::BOTH {
-            for (peer, bench) in options.benches(&case, direction) {
-                let values = per_packet(bench, &count);
-                let (case, peer) = (case.name.into(), peer.into());
-                figures.0.push(Figure { direction, case, peer, values });
-            }
+    for Row { direction, case, benches } in options.rows() {
+        for (peer, bench) in benches() {
+            let values = per_packet(bench, &count);
+            let (case, peer) = (case.into(), peer.into());
+            figures.0.push(Figure { direction, case, peer, values });
         }
     }
-    print!("{}", figures.to_tsv(&ALLOCATIONS));
+    print!("{}", figures.to_tsv(&options.suite.measures().allocations));
 }
 
 fn per_packet(
     mut bench: Box<dyn Bench>,
     count: impl Fn(&mut dyn FnMut()) -> (u64, u64),
 ) -> Vec<f64> {
-    // It has run once already, and so has all its memory.
     bench.prepare();
     let mut packets = 0;
     let (allocations, bytes) = count(&mut || packets = bench.run());

@@ -1,14 +1,15 @@
-//! How fast the codec must be, beside its peers, and whether it is.
+//! How fast the codec and the sessions must be, beside their peers, and whether they are.
 
-use super::{Options, Result, allocations, instructions, wall};
+use super::{Options, Result, Suite, allocations, instructions, wall};
 use crate::{
     Kind,
-    figures::{ALLOCATIONS, Direction, Figures, INSTRUCTIONS, WALL, short, store},
+    figures::{Direction, Figures, short, store},
     inputs::cases,
+    sessions,
 };
 
-use Direction::{Decode, Encode};
-use Limit::{Instructions, InstructionsOver, NoAllocation, NotSlower, Times};
+use Direction::{Decode, Encode, Flow};
+use Limit::{Instructions, InstructionsOver, NoAllocation, NotSlower, Times, TimesInstructions};
 use Rival::{AnyPeer, BorrowingPeer, OwnedPeer, Split};
 
 const BORROWED: &str = "ours:borrowed";
@@ -27,6 +28,8 @@ struct Bar {
 enum Limit {
     /// So many times the wall time of another.
     Times(f64, Rival),
+    /// So many times the instructions of another.
+    TimesInstructions(f64, Rival),
     /// At most as slow as the fastest of these, and 10 % or 1 ns, whichever is larger.
     NotSlower(Rival),
     /// Instructions per packet.
@@ -75,6 +78,8 @@ const PUBLISH: &[&str] = &[
     "v5_pub0_16k",
     "v5_pub1_props",
 ];
+const FLOWS_V4: &[&str] = &["v4_qos1", "v4_qos2"];
+const FLOWS_V5: &[&str] = &["v5_qos1", "v5_qos2"];
 /// Whatever there is.
 const ALL: &[&str] = &[];
 
@@ -87,7 +92,20 @@ const fn bar(
     Bar { direction, ours, cases, limit }
 }
 
-const BARS: &[Bar] = &[
+const SESSION_BARS: &[Bar] = &[
+    bar(Flow, BORROWED, FLOWS_V4, Times(0.5, AnyPeer)),
+    bar(Flow, OWNED, FLOWS_V4, Times(0.5, AnyPeer)),
+    bar(Flow, BORROWED, FLOWS_V5, Times(0.4, AnyPeer)),
+    bar(Flow, OWNED, FLOWS_V5, Times(0.4, AnyPeer)),
+    bar(Flow, BORROWED, FLOWS_V4, TimesInstructions(0.5, AnyPeer)),
+    bar(Flow, OWNED, FLOWS_V4, TimesInstructions(0.5, AnyPeer)),
+    bar(Flow, BORROWED, FLOWS_V5, TimesInstructions(0.4, AnyPeer)),
+    bar(Flow, OWNED, FLOWS_V5, TimesInstructions(0.4, AnyPeer)),
+    bar(Flow, BORROWED, ALL, NoAllocation),
+    bar(Flow, OWNED, ALL, NoAllocation),
+];
+
+const CODEC_BARS: &[Bar] = &[
     bar(Decode, BORROWED, PUBLISH_64, Times(0.55, BorrowingPeer)),
     bar(Decode, BORROWED, PUBLISH_64, Instructions(180.0)),
     bar(Decode, OWNED, PUBLISH_64, Times(0.55, OwnedPeer)),
@@ -141,23 +159,35 @@ pub fn run(options: &Options) -> Result {
         instructions: instructions::measure(options)?,
         allocations: allocations::measure(options)?,
     };
-    measured.wall.store(&WALL)?;
-    measured.instructions.store(&INSTRUCTIONS)?;
-    measured.allocations.store(&ALLOCATIONS)?;
-    report(&measured)
+    let measures = options.suite.measures();
+    measured.wall.store(&measures.wall)?;
+    measured.instructions.store(&measures.instructions)?;
+    measured.allocations.store(&measures.allocations)?;
+    report(options.suite, &measured)
 }
 
 /// Judges what is kept of earlier measurements.
-pub fn run_on_results() -> Result {
-    report(&Measured {
-        wall: Figures::load(&WALL)?,
-        instructions: Figures::load(&INSTRUCTIONS)?,
-        allocations: Figures::load(&ALLOCATIONS)?,
-    })
+pub fn run_on_results(options: &Options) -> Result {
+    let measures = options.suite.measures();
+    let measured = Measured {
+        wall: Figures::load(&measures.wall)?,
+        instructions: Figures::load(&measures.instructions)?,
+        allocations: Figures::load(&measures.allocations)?,
+    };
+    report(options.suite, &measured)
 }
 
-fn report(measured: &Measured) -> Result {
-    let judged: Vec<_> = BARS.iter().flat_map(|bar| bar.judge(measured)).collect();
+/// The bars of a suite, and the name of the file that says which are met.
+const fn bars(suite: Suite) -> (&'static [Bar], &'static str) {
+    match suite {
+        Suite::Codecs => (CODEC_BARS, "bars"),
+        Suite::Sessions => (SESSION_BARS, "sessions-bars"),
+    }
+}
+
+fn report(suite: Suite, measured: &Measured) -> Result {
+    let (bars, file) = bars(suite);
+    let judged: Vec<_> = bars.iter().flat_map(|bar| bar.judge(measured)).collect();
     let mut tsv = String::from("direction\tours\tcase\tfigure\tbar\tmet\n");
     println!("| direction | ours | case | figure | bar | met |\n|---|---|---|---|---|---|");
     for Judged { direction, ours, case, figure, bar, met } in &judged {
@@ -165,7 +195,7 @@ fn report(measured: &Measured) -> Result {
         println!("| {direction} | {ours} | {case} | {figure} | {bar} | {met} |");
         tsv += &format!("{direction}\t{ours}\t{case}\t{figure}\t{bar}\t{met}\n");
     }
-    store("bars", &tsv)?;
+    store(file, &tsv)?;
     let missed = judged.iter().filter(|judged| !judged.met).count();
     println!("\n{} of {} bars are met", judged.len() - missed, judged.len());
     if judged.is_empty() {
@@ -187,8 +217,9 @@ fn in_short(judged: Vec<Judged>) -> Vec<Judged> {
 impl Bar {
     fn judge(&self, measured: &Measured) -> Vec<Judged> {
         let chosen = measured.wall.cases();
-        let names = cases().into_iter().map(|case| case.name);
-        let judged = names
+        let judged = self
+            .all_cases()
+            .into_iter()
             .filter(|case| self.cases.is_empty() || self.cases.contains(case))
             .filter(|case| chosen.contains(case) && self.has_rival(case, measured))
             .map(|case| {
@@ -203,6 +234,14 @@ impl Bar {
         if matches!(self.limit, NoAllocation) { in_short(judged) } else { judged }
     }
 
+    /// The names of all cases of its suite.
+    fn all_cases(&self) -> Vec<&'static str> {
+        match self.direction {
+            Decode | Encode => cases().into_iter().map(|case| case.name).collect(),
+            Flow => sessions::CASES.iter().map(|case| case.name).collect(),
+        }
+    }
+
     /// Whether there is anybody to compare with, if the bar is a comparison. Copying 16 KiB is
     /// compared with nobody, as some do not copy; see the form by reference.
     fn has_rival(&self, case: &str, measured: &Measured) -> bool {
@@ -210,6 +249,9 @@ impl Bar {
             NotSlower(_) if self.ours != HEAD && PUBLISH_16K.contains(&case) => false,
             NotSlower(rival) => self.rival(&measured.wall, case, rival).is_some(),
             Times(_, rival) => self.rival(&measured.wall, case, rival).is_some(),
+            TimesInstructions(_, rival) => {
+                self.rival(&measured.instructions, case, rival).is_some()
+            }
             _ => true,
         }
     }
@@ -231,6 +273,12 @@ impl Bar {
                 let figure =
                     format!("{} ns = {times_it:.2} x {name} (least: {at_least:.2} x)", short(ns));
                 Some((figure, format!("{times} x"), ns <= times * theirs))
+            }
+            TimesInstructions(times, rival) => {
+                let count = get(&measured.instructions, case)?;
+                let (name, theirs) = self.rival(&measured.instructions, case, rival)?;
+                let figure = format!("{count:.0} instructions = {:.2} x {name}", count / theirs);
+                Some((figure, format!("{times} x"), count <= times * theirs))
             }
             NotSlower(rival) => {
                 let ns = get(&measured.wall, case)?;
@@ -256,12 +304,12 @@ impl Bar {
         }
     }
 
-    fn rival<'a>(&self, wall: &'a Figures, case: &str, rival: Rival) -> Option<(&'a str, f64)> {
+    fn rival<'a>(&self, figures: &'a Figures, case: &str, rival: Rival) -> Option<(&'a str, f64)> {
         let figure = match rival {
-            Split => wall.of(self.direction, case).find(|row| row.peer == "floor:split"),
-            BorrowingPeer => wall.best_peer(self.direction, case, Some(Kind::Borrowing)),
-            OwnedPeer => wall.best_peer(self.direction, case, Some(Kind::Owned)),
-            AnyPeer => wall.best_peer(self.direction, case, None),
+            Split => figures.of(self.direction, case).find(|row| row.peer == "floor:split"),
+            BorrowingPeer => figures.best_peer(self.direction, case, Some(Kind::Borrowing)),
+            OwnedPeer => figures.best_peer(self.direction, case, Some(Kind::Owned)),
+            AnyPeer => figures.best_peer(self.direction, case, None),
         };
         figure.map(|figure| (&*figure.peer, figure.values[0]))
     }
@@ -306,6 +354,8 @@ mod tests {
         check(NotSlower(AnyPeer), 9.1, false);
         check(NotSlower(OwnedPeer), 22.0, true);
         check(NotSlower(OwnedPeer), 22.1, false);
+        check(TimesInstructions(0.75, AnyPeer), 6.0, true);
+        check(TimesInstructions(0.75, AnyPeer), 6.1, false);
         check(Instructions(180.0), 180.0, true);
         check(Instructions(180.0), 181.0, false);
         check(NoAllocation, 0.0, true);
@@ -320,11 +370,14 @@ mod tests {
 
     #[test]
     fn every_bar_names_cases_and_one_of_ours_that_there_are() {
-        let peers: Vec<_> = crate::peers::peers().iter().map(|peer| peer.name).collect();
-        let cases: Vec<_> = cases().iter().map(|case| case.name).collect();
-        for bar in BARS {
-            assert!(peers.contains(&bar.ours), "{}", bar.ours);
-            bar.cases.iter().for_each(|case| assert!(cases.contains(case), "{case}"));
+        let codecs: Vec<_> = crate::peers::peers().iter().map(|peer| peer.name).collect();
+        let sessions: Vec<_> = sessions::PEERS.iter().map(|peer| peer.name).collect();
+        for (suite, peers) in [(Suite::Codecs, codecs), (Suite::Sessions, sessions)] {
+            for bar in bars(suite).0 {
+                assert!(peers.contains(&bar.ours), "{}", bar.ours);
+                let all = bar.all_cases();
+                bar.cases.iter().for_each(|case| assert!(all.contains(case), "{case}"));
+            }
         }
     }
 }

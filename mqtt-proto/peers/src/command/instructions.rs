@@ -9,14 +9,11 @@ use std::{
     process::{self, Command, Stdio},
 };
 
-use super::{Options, Result, publish};
-use crate::{
-    Bench,
-    figures::{Direction, Figures, INSTRUCTIONS},
-};
+use super::{Options, Result, Row, Suite, publish};
+use crate::{Bench, figures::Figures};
 
 pub fn run(options: &Options) -> Result {
-    publish(&measure(options)?, &INSTRUCTIONS, "Instructions")?;
+    publish(&measure(options)?, &options.suite.measures().instructions)?;
     Ok(())
 }
 
@@ -27,6 +24,7 @@ pub fn measure(options: &Options) -> Result<Figures> {
         .args(["--dump-after=*instructions::prepared*", "--dump-after=*instructions::counted*"])
         .arg(format!("--callgrind-out-file={}", totals.display()))
         .arg(env::current_exe()?)
+        .args((options.suite == Suite::Sessions).then_some("sessions"))
         .arg("under-valgrind")
         .args(options.selection())
         .stderr(Stdio::piped())
@@ -38,7 +36,7 @@ pub fn measure(options: &Options) -> Result<Figures> {
     let dumps = fs::read_to_string(&totals)?;
     fs::remove_file(&totals)?;
     let totals = totals_of_counted(&dumps)?;
-    // Here a value is the number of packets.
+    // Here a value is the number of packets or messages.
     let mut figures = Figures::parse(&format!("\n{}", String::from_utf8(output.stdout)?))?;
     if totals.len() != figures.0.len() {
         return Err(format!("{} totals for {} figures", totals.len(), figures.0.len()).into());
@@ -66,15 +64,12 @@ fn totals_of_counted(dumps: &str) -> Result<Vec<f64>> {
 
 /// What runs under valgrind: everything, in the order that it prints.
 pub fn run_under_valgrind(options: &Options) -> Result {
-    for case in options.cases() {
-        for direction in Direction::BOTH {
-            for (peer, mut bench) in options.benches(&case, direction) {
-                // It has run once already, and so has all its memory.
-                bench.prepare();
-                prepared();
-                let count = counted(&mut *bench);
-                println!("{direction}\t{}\t{peer}\t{count}", case.name);
-            }
+    for Row { direction, case, benches } in options.rows() {
+        for (peer, mut bench) in benches() {
+            bench.prepare();
+            prepared();
+            let count = counted(&mut *bench);
+            println!("{direction}\t{case}\t{peer}\t{count}");
         }
     }
     Ok(())

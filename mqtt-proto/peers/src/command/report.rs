@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use super::{Result, wall};
 use crate::{
-    figures::{ALLOCATIONS, Figures, INSTRUCTIONS, WALL, load},
+    figures::{CODECS, Figures, Measure, SESSIONS, load},
     peers::peers,
 };
 
@@ -27,13 +27,19 @@ pub fn run(path: &str) -> Result {
 }
 
 fn table(name: &str) -> Result<String> {
+    let figures =
+        |measure: &Measure| -> Result<String> { Ok(Figures::load(measure)?.to_markdown(measure)) };
     Ok(match name {
         "machine" => machine()?,
         "bars" => markdown(&load("bars")?, |_| true),
-        "comparison" => wall::comparison(&Figures::load(&WALL)?),
-        "wall" => Figures::load(&WALL)?.to_markdown("Nanoseconds"),
-        "instructions" => Figures::load(&INSTRUCTIONS)?.to_markdown("Instructions"),
-        "allocations" => Figures::load(&ALLOCATIONS)?.to_markdown("Allocations"),
+        "comparison" => wall::comparison(&Figures::load(&CODECS.wall)?),
+        "wall" => figures(&CODECS.wall)?,
+        "instructions" => figures(&CODECS.instructions)?,
+        "allocations" => figures(&CODECS.allocations)?,
+        "sessions-bars" => markdown(&load("sessions-bars")?, |_| true),
+        "sessions-wall" => figures(&SESSIONS.wall)?,
+        "sessions-instructions" => figures(&SESSIONS.instructions)?,
+        "sessions-allocations" => figures(&SESSIONS.allocations)?,
         "sizes" => markdown(&load("sizes")?, |_| true),
         "vectors" => vectors()?,
         _ => return Err("there is no such table".into()),

@@ -3,50 +3,40 @@
 
 use std::time::Instant;
 
-use super::{Options, Result, publish, rivals};
-use crate::{
-    Bench,
-    figures::{Direction, Figure, Figures, WALL, short},
-    inputs::Case,
-};
+use super::{Benches, Options, Result, Row, publish, rivals};
+use crate::figures::{Direction, Figure, Figures, short};
 
 pub fn run(options: &Options) -> Result {
     let figures = measure(options);
-    publish(&figures, &WALL, "Nanoseconds")?;
+    publish(&figures, &options.suite.measures().wall)?;
     println!("{}", comparison(&figures));
     Ok(())
 }
 
 pub fn measure(options: &Options) -> Figures {
     let mut figures = Figures::default();
-    for case in options.cases() {
-        for direction in Direction::BOTH {
-            figures.0.extend(measure_case(options, &case, direction));
-        }
-        eprintln!("{}", case.name);
+    for row in options.rows() {
+        figures.0.extend(measure_row(options, &row));
+        eprintln!("{} {}", row.direction, row.case);
     }
     figures
 }
 
 /// The median of the medians of all passes, and the least of all.
-fn measure_case(options: &Options, case: &Case, direction: Direction) -> Vec<Figure> {
-    let passes: Vec<_> = (0..options.passes)
-        .map(|_| pass(options.rounds, options.benches(case, direction)))
-        .collect();
+fn measure_row(options: &Options, row: &Row) -> Vec<Figure> {
+    let passes: Vec<_> =
+        (0..options.passes).map(|_| pass(options.rounds, (row.benches)())).collect();
     let Some(first) = passes.first() else { return Vec::new() };
     let figure = |(at, &(peer, ..)): (usize, &(&str, f64, f64))| {
         let median = median(passes.iter().map(|pass| pass[at].1).collect());
         let least = passes.iter().map(|pass| pass[at].2).fold(f64::INFINITY, f64::min);
-        let (case, peer) = (case.name.into(), peer.into());
+        let (direction, case, peer) = (row.direction, row.case.into(), peer.into());
         Figure { direction, case, peer, values: vec![median, least] }
     };
     first.iter().enumerate().map(figure).collect()
 }
 
-fn pass(
-    rounds: usize,
-    mut benches: Vec<(&'static str, Box<dyn Bench>)>,
-) -> Vec<(&'static str, f64, f64)> {
+fn pass(rounds: usize, mut benches: Benches) -> Vec<(&'static str, f64, f64)> {
     const WARM_UP: usize = 3;
     let mut times = vec![Vec::with_capacity(rounds); benches.len()];
     for round in 0..WARM_UP + rounds {
@@ -78,7 +68,7 @@ pub fn comparison(figures: &Figures) -> String {
         "| direction | case | ours | ns | fastest peer | ns | ratio |\n|---|---|---|--:|---|--:|--:|\n",
     );
     for case in figures.cases() {
-        for direction in Direction::BOTH {
+        for direction in Direction::ALL {
             for ours in figures.of(direction, case).filter(|row| row.peer.starts_with("ours:")) {
                 let rival = figures.best_peer(direction, case, rivals(&ours.peer, direction));
                 let Some(rival) = rival else { continue };
