@@ -88,10 +88,12 @@ fn serve<B: Storage>(server: &mut Server, seen: &mut Seen, packet: Packet<B>) {
             let session = Session::new(WINDOW as u16);
             server.accept(NOW, session, &Accept::default(), |_, _| {}).expect("a CONNECT");
         }
-        Some(ServerAction::Publish(publish)) => {
-            black_box(&publish.message);
+        Some(ServerAction::Publish(inbound)) => {
+            black_box(&inbound.publish());
             seen.delivered += 1;
-            server.acknowledge(NOW, publish.delivery, ReasonCode::SUCCESS);
+            if let Some(receipt) = inbound.receipt() {
+                server.acknowledge(NOW, receipt, ReasonCode::SUCCESS).expect("it is owed");
+            }
         }
         Some(action) => panic!("{action:?}"),
     }
