@@ -228,11 +228,14 @@ impl Connection {
             PublishStep::Deliver => Arrival::New(None),
             PublishStep::Ignore => Arrival::Repeated,
             PublishStep::PubRecAgain => {
-                self.send_ack(now, PacketType::PubRec, Ack::success(id));
+                if self.owed.repeat(id) {
+                    self.send_ack(now, PacketType::PubRec, Ack::success(id));
+                }
                 Arrival::Repeated
             }
             PublishStep::DeliverOwePubAck | PublishStep::DeliverOwePubRec if automatic => {
-                self.answer(session, now, qos, id, ReasonCode::SUCCESS);
+                self.judge(session, qos, id, Verdict::Accepted);
+                self.answer(now, qos, id, ReasonCode::SUCCESS);
                 Arrival::New(None)
             }
             PublishStep::DeliverOwePubAck | PublishStep::DeliverOwePubRec => {
@@ -242,8 +245,9 @@ impl Connection {
         })
     }
 
-    /// The application has a message or, with an error code, refuses it. The answer is sent once
-    /// those to earlier messages of its QoS are.
+    /// The application has a message or, with an error code, refuses it; 3.1.1 has no word for a
+    /// refusal. What it has it has from here on, even if the connection ends before the answer is
+    /// sent, which is once those to earlier messages of its QoS are.
     pub(crate) fn acknowledge(
         &mut self,
         session: &mut Session,
@@ -251,47 +255,41 @@ impl Connection {
         receipt: Receipt,
         reason: ReasonCode,
     ) -> Result<(), CommandError> {
-        let Receipt { connection, place } = receipt;
-        if connection != session.connection || !self.owed.decide(place, reason) {
-            return Err(CommandError::NothingToAnswer);
-        }
-        while let Some((id, reason)) = self.owed.next(place.qos()) {
-            self.answer(session, now, place.qos(), id, reason);
-        }
-        Ok(())
-    }
-
-    /// Says what is owed; 3.1.1 has no word for a refusal.
-    fn answer(
-        &mut self,
-        session: &mut Session,
-        now: Instant,
-        qos: QoS,
-        id: PacketId,
-        reason: ReasonCode,
-    ) {
         let code = match self.version {
             ProtocolVersion::V311 => ReasonCode::SUCCESS,
             ProtocolVersion::V5 if reason.is_legal_in(PacketType::PubAck, self.role) => reason,
             ProtocolVersion::V5 => ReasonCode::UNSPECIFIED_ERROR,
         };
+        let Receipt { connection, place } = receipt;
+        if connection != session.connection {
+            return Err(CommandError::NothingToAnswer);
+        }
+        let id = self.owed.decide(place, code).ok_or(CommandError::NothingToAnswer)?;
         let verdict = if code.is_error() { Verdict::Refused } else { Verdict::Accepted };
+        self.judge(session, place.qos(), id, verdict);
+        while let Some((id, code)) = self.owed.next(place.qos()) {
+            self.answer(now, place.qos(), id, code);
+        }
+        Ok(())
+    }
+
+    fn judge(&self, session: &mut Session, qos: QoS, id: PacketId, verdict: Verdict) {
         let state = self.owed.state(qos, id, session.receiver.held());
-        let packet = match on_verdict(state, verdict) {
-            VerdictStep::Ignore => return,
-            VerdictStep::PubAck => {
-                self.owed.end(qos, id);
-                PacketType::PubAck
-            }
-            VerdictStep::HoldPubRec => {
-                session.hold(id);
-                PacketType::PubRec
-            }
-            VerdictStep::PubRec => {
-                self.owed.end(qos, id);
-                PacketType::PubRec
-            }
+        match on_verdict(state, verdict) {
+            VerdictStep::HoldPubRec => session.hold(id),
+            VerdictStep::Ignore | VerdictStep::PubAck | VerdictStep::PubRec => {}
+        }
+    }
+
+    /// Says what is owed.
+    fn answer(&mut self, now: Instant, qos: QoS, id: PacketId, code: ReasonCode) {
+        let packet = match qos {
+            QoS::ExactlyOnce => PacketType::PubRec,
+            QoS::AtMostOnce | QoS::AtLeastOnce => PacketType::PubAck,
         };
+        if packet == PacketType::PubAck || code.is_error() {
+            self.owed.end(qos, id);
+        }
         self.send_ack(now, packet, Ack::new(id, code));
     }
 

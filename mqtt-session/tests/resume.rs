@@ -150,6 +150,40 @@ fn acknowledgements_of_an_earlier_connection_are_not_sent() {
 }
 
 #[test]
+fn what_an_application_has_is_not_delivered_again_though_its_answer_had_to_wait() {
+    for version in VERSIONS {
+        let options = lasting(version).manual_acknowledgement(true);
+        let mut pair = Pair::connected_with(options, version);
+        for text in TEXTS {
+            pair.publish_down(Q2, text);
+        }
+        pair.run();
+        assert_eq!(pair.at_client, TEXTS);
+        let receipts = std::mem::take(&mut pair.receipts);
+        let accept = |pair: &mut Pair, receipt| {
+            pair.client.acknowledge(pair.now, receipt, ReasonCode::SUCCESS)
+        };
+        assert_eq!(accept(&mut pair, receipts[1]), Ok(()));
+        pair.run();
+        assert_eq!(pair.trace.last().map(String::as_str), Some("< PUBLISH 3 q2 c"));
+        pair.reconnect();
+        pair.trace.clear();
+        pair.run();
+        assert_eq!(pair.at_client, ["a", "b", "c", "a", "c"], "{version}");
+        for receipt in receipts {
+            assert_eq!(accept(&mut pair, receipt), Err(CommandError::NothingToAnswer));
+        }
+        for receipt in std::mem::take(&mut pair.receipts) {
+            assert_eq!(accept(&mut pair, receipt), Ok(()));
+        }
+        pair.run();
+        let sent: Vec<_> = pair.trace.iter().filter(|line| line.starts_with("> PUBREC")).collect();
+        assert_eq!(sent, ["> PUBREC 1", "> PUBREC 2", "> PUBREC 3"], "[MQTT-4.6.0-3]");
+        assert!(pair.at_rest());
+    }
+}
+
+#[test]
 fn pubrels_are_sent_again_in_the_order_of_their_pubrecs() {
     // [MQTT-4.6.0-4], decision A22.
     let mut pair = Pair::connected(ProtocolVersion::V5);

@@ -16,6 +16,8 @@ use super::{PacketIdSet, transition::ReceiveState};
 pub(crate) struct Owed {
     at_least_once: Line,
     exactly_once: Line,
+    /// Those that wait in `exactly_once`.
+    pubrecs: PacketIdSet,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -75,25 +77,39 @@ impl Owed {
         self.line_mut(qos).open.remove(id);
     }
 
+    /// A QoS 2 message came again that was accepted. Whether PUBREC may be sent at once: if not, it
+    /// goes out after those that are owed for earlier messages.
+    pub(crate) fn repeat(&mut self, id: PacketId) -> bool {
+        let waiting = &mut self.exactly_once.waiting;
+        let at_once = waiting.is_empty();
+        if !at_once && self.pubrecs.insert(id) {
+            waiting.push_back((id, Some(ReasonCode::SUCCESS)));
+        }
+        at_once
+    }
+
     /// The message was given out and waits for its verdict.
     pub(crate) fn wait(&mut self, qos: QoS, id: PacketId) -> Place {
+        if qos == QoS::ExactlyOnce {
+            self.pubrecs.insert(id);
+        }
         let line = self.line_mut(qos);
         let number = line.first.wrapping_add(line.waiting.len() as u32);
         line.waiting.push_back((id, None));
         Place { exactly_once: qos == QoS::ExactlyOnce, number }
     }
 
-    /// The verdict on it; whether it was waited for.
-    pub(crate) fn decide(&mut self, place: Place, reason: ReasonCode) -> bool {
+    /// The verdict on it; which message that is, if it was waited for.
+    pub(crate) fn decide(&mut self, place: Place, reason: ReasonCode) -> Option<PacketId> {
         let line = self.line_mut(place.qos());
         let at = place.number.wrapping_sub(line.first) as usize;
-        match line.waiting.get_mut(at) {
-            Some((_, verdict @ None)) => {
-                *verdict = Some(reason);
-                true
-            }
-            _ => false,
+        let (id, verdict) = line.waiting.get_mut(at)?;
+        let id = *id;
+        if verdict.is_some() {
+            return None;
         }
+        *verdict = Some(reason);
+        Some(id)
     }
 
     /// The next verdict that may be said.
@@ -104,6 +120,9 @@ impl Owed {
         };
         line.waiting.pop_front();
         line.first = line.first.wrapping_add(1);
+        if qos == QoS::ExactlyOnce {
+            self.pubrecs.remove(id);
+        }
         Some((id, reason))
     }
 
