@@ -52,8 +52,11 @@ pub fn cases() -> impl Iterator<Item = Case> {
     let versions = [ProtocolVersion::V311, ProtocolVersion::V5].into_iter();
     let receivers = |version| [Receiver::Server, Receiver::Client].map(|to| (version, to));
     versions.flat_map(receivers).flat_map(|(version, receiver)| {
-        [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]
-            .map(|qos| Case { version, qos, receiver })
+        [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| Case {
+            version,
+            qos,
+            receiver,
+        })
     })
 }
 
@@ -149,7 +152,7 @@ impl Pair {
         }
         self.write();
         if case.qos > QoS::AtMostOnce {
-            assert_eq!(self.open(case.receiver), window.into(), "{case:?}");
+            assert_eq!(self.open(case.receiver), usize::from(window), "{case:?}");
         }
         self.settle();
         let acknowledged = if case.qos == QoS::AtMostOnce { 0 } else { window.into() };
