@@ -9,7 +9,7 @@ use mqtt_session::{
 };
 
 use crate::{
-    common::{Q0, Q1, lasting, publish},
+    common::{Q0, Q1, lasting, publication, publish},
     side::*,
 };
 
@@ -113,7 +113,7 @@ pub(crate) fn seen_by_the_server(run: &mut Run) {
                 side.hear(&packet);
             }
             // What this side sends is none.
-            side.publish(Q0, "x");
+            let _ = side.try_publish(publication(Q0, "x"));
             side.said();
             side.pass(silence - TICK);
             run.acting(ids).holds(side.is_open(), &what);

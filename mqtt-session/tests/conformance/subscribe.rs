@@ -33,7 +33,7 @@ fn unsubscribe(number: u16, count: usize) -> Packet<Bytes> {
 
 /// The request that came, answered with these codes; what the client is told.
 fn decide(side: &mut Side, codes: &[ReasonCode]) -> Result<Packet<Bytes>, CommandError> {
-    let request = side.requests.pop().expect("a request came");
+    let request = side.requests.pop().ok_or(CommandError::NothingToAnswer)?;
     let now = side.now;
     match request {
         Packet::Subscribe(subscribe) => {
