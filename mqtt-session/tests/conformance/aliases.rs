@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use conformance::Run;
 use mqtt_session::{
     CloseReason, Violation,
-    proto::{Packet, Property},
+    proto::{Packet, Property, Role},
 };
 
 use crate::{
@@ -21,7 +21,7 @@ fn aliased(alias: u16, topic: &str) -> Vec<u8> {
     [&[0x30, 7 + len, 0, len], topic.as_bytes(), &[3, 0x23, high, low, b'x']].concat()
 }
 
-fn announcing(role: mqtt_session::proto::Role, topic_alias_maximum: u16) -> Side {
+fn announcing(role: Role, topic_alias_maximum: u16) -> Side {
     Side::limited(role, V5, Limits { topic_alias_maximum, ..Limits::default() }).opened()
 }
 
@@ -127,45 +127,56 @@ pub(crate) fn end_with_the_connection(run: &mut Run) {
 pub(crate) fn of_this_side(run: &mut Run) {
     for role in ROLES {
         for announced in [None, Some(0), Some(1), Some(2), Some(5), Some(u16::MAX)] {
-            let maximum = announced.unwrap_or(0);
-            let ids: Ids<'_> = match (role, maximum) {
-                (SERVER, 0) => &["v5 MQTT-3.1.2-27", "v5 MQTT-3.1.2-26", "v5 MQTT-3.3.2-11"],
-                (SERVER, _) => &["v5 MQTT-3.1.2-26", "v5 MQTT-3.3.2-11"],
-                (CLIENT, _) => &["v5 U5-3.3.2.3.4-2"],
-            };
-            let peer: Vec<_> = announced.map(Property::TopicAliasMaximum).into_iter().collect();
-            let limits = Limits { max_in_flight: 1000, ..Limits::default() };
-            let mut side = Side::limited(role, V5, limits).told(&peer).opened();
-            let what = format!("{}, {announced:?}", side.which());
-            for _ in 0..3 {
-                let mut names = BTreeMap::new();
-                let topics: Vec<_> = (0..60).map(|at| format!("t/{}", at * at % 9)).collect();
-                for (at, topic) in topics.iter().enumerate() {
-                    side.try_publish(on_topic(EVERY_QOS[at % 3], topic, "x")).expect("room");
-                }
-                let mut heard = Vec::new();
-                for packet in side.packets() {
-                    let Packet::Publish(publish) = packet else { panic!("{packet:?}") };
-                    let message = publish.message;
-                    let topic = message.topic.to_string();
-                    let alias = message.properties.topic_alias();
-                    let legal = alias.is_none_or(|alias| (1..=maximum).contains(&alias));
-                    run.acting(ids).holds(legal, format!("{what}: {alias:?}"));
-                    heard.push(match alias {
-                        Some(alias) if topic.is_empty() => names.get(&alias).cloned(),
-                        Some(alias) => {
-                            names.insert(alias, topic.clone());
-                            Some(topic)
-                        }
-                        None => Some(topic).filter(|topic| !topic.is_empty()),
-                    });
-                }
-                // What was not acknowledged before is sent again first.
-                let heard = heard.split_off(heard.len() - topics.len());
-                let topics: Vec<_> = topics.into_iter().map(Some).collect();
-                run.acting(ids).equal(heard, topics, &what);
-                side.resume();
+            for own in [0, 1, 4, u16::MAX] {
+                says_no_other_alias(run, role, announced, own);
             }
         }
+    }
+}
+
+fn says_no_other_alias(run: &mut Run, role: Role, announced: Option<u16>, own: u16) {
+    let maximum = announced.unwrap_or(0);
+    let ids: Ids<'_> = match (role, maximum) {
+        (SERVER, 0) => &["v5 MQTT-3.1.2-27", "v5 MQTT-3.1.2-26", "v5 MQTT-3.3.2-11"],
+        (SERVER, _) => &["v5 MQTT-3.1.2-26", "v5 MQTT-3.3.2-11"],
+        (CLIENT, _) => &["v5 U5-3.3.2.3.4-2"],
+    };
+    let peer: Vec<_> = announced.map(Property::TopicAliasMaximum).into_iter().collect();
+    let limits = Limits { max_in_flight: 1000, outbound_topic_aliases: own, ..Limits::default() };
+    let mut side = Side::limited(role, V5, limits).told(&peer).opened();
+    let what = format!("{}, {own} for a peer that takes {announced:?}", side.which());
+    let topics: Vec<_> =
+        (0..60).map(|at| format!("a/topic/worth/an/alias/{}", at * at % 9)).collect();
+    for _ in 0..3 {
+        for (at, topic) in topics.iter().enumerate() {
+            side.try_publish(on_topic(EVERY_QOS[at % 3], topic, "x")).expect("room");
+        }
+        // What the peer has learnt on this connection.
+        let (mut names, mut used) = (BTreeMap::new(), 0);
+        let mut heard = Vec::new();
+        for packet in side.packets() {
+            let Packet::Publish(publish) = packet else { panic!("{packet:?}") };
+            let topic = publish.message.topic.to_string();
+            let alias = publish.message.properties.topic_alias();
+            let legal = alias.is_none_or(|alias| (1..=maximum.min(own)).contains(&alias));
+            run.acting(ids).holds(legal, format!("{what}: {alias:?}"));
+            heard.push(match alias {
+                Some(alias) if topic.is_empty() => {
+                    used += 1;
+                    names.get(&alias).cloned()
+                }
+                Some(alias) => {
+                    names.insert(alias, topic.clone());
+                    Some(topic)
+                }
+                None => Some(topic).filter(|topic| !topic.is_empty()),
+            });
+        }
+        // What was not acknowledged before is sent again first.
+        let heard = heard.split_off(heard.len() - topics.len());
+        let expected: Vec<_> = topics.iter().cloned().map(Some).collect();
+        run.acting(ids).equal(heard, expected, &what);
+        run.acting(ids).equal(used > 0, maximum > 0 && own > 0, &what);
+        side.resume();
     }
 }

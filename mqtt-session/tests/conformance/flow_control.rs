@@ -20,6 +20,7 @@ const MANY: Limits = Limits {
     receive_maximum: 1024,
     max_packet_size: 1 << 20,
     topic_alias_maximum: 16,
+    outbound_topic_aliases: 0,
     max_in_flight: u16::MAX,
     max_pending: u16::MAX,
     max_transmit: 1 << 24,

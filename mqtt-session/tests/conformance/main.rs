@@ -100,6 +100,7 @@ fn every_statement_of_the_session_holds() {
 
     run.test(packet_size::of_every_packet);
     run.test(packet_size::of_messages);
+    run.test(packet_size::of_messages_with_aliases);
     run.test(packet_size::what_has_no_room);
     run.test(packet_size::what_comes);
     run.test(packet_size::problem_information);

@@ -11,7 +11,7 @@ use mqtt_session::{
 };
 
 use crate::{
-    common::{Q0, Q1, Q2, filters, id, lasting, publication, publish},
+    common::{Q0, Q1, Q2, filters, id, lasting, on_topic, publication, publish},
     side::*,
 };
 
@@ -174,6 +174,44 @@ pub(crate) fn of_messages(run: &mut Run) {
             waiting_messages(run, ids, qos, &text(101));
         }
     }
+}
+
+/// An alias that is said for the first time makes a packet longer: not beyond the limit, nor is the message lost.
+pub(crate) fn of_messages_with_aliases(run: &mut Run) {
+    let ids = &["v5 MQTT-3.1.2-24", "v5 MQTT-3.1.2-25"];
+    let peer = [Property::MaximumPacketSize(100), Property::TopicAliasMaximum(9)];
+    let topic = "a/topic/worth/an/alias";
+    let is_aliased =
+        |packet: &Packet<Bytes>| packet.properties().is_some_and(|all| all.topic_alias().is_some());
+    let mut aliased = 0;
+    for (qos, head) in [(Q0, 5), (Q1, 7), (Q2, 7)] {
+        for again in [0, 1, 2, 3] {
+            for size in 90..=101 {
+                let limits = Limits { outbound_topic_aliases: 9, ..Limits::default() };
+                let mut side = Side::limited(SERVER, V5, limits).told(&peer).opened();
+                let what = format!("{qos:?}, {size}, after {again} others");
+                for _ in 0..again {
+                    side.try_publish(on_topic(Q0, topic, "x")).expect("connected");
+                }
+                side.packets();
+                let text = "x".repeat(size - head - topic.len());
+                let published = side.try_publish(on_topic(qos, topic, &text));
+                let sent = side.packets();
+                let fit =
+                    sent.iter().all(|packet| packet.encoded_len(V5).is_ok_and(|len| len <= 100));
+                run.acting(ids).holds(fit, &what);
+                aliased += sent.iter().filter(|&packet| is_aliased(packet)).count();
+                if size <= 100 {
+                    run.acting(ids).holds(published.is_ok(), &what);
+                    run.acting(ids).equal(sent.len(), 1, &what);
+                }
+                // Told at once, or as the outcome; in any case it is settled.
+                side.complete(qos, published.unwrap_or(1));
+                run.acting(ids).equal(side.open_exchanges(), 0, what);
+            }
+        }
+    }
+    run.acting(ids).holds(aliased > 0, "nothing had an alias");
 }
 
 /// Those that were accepted while nobody knew the limit.

@@ -41,6 +41,8 @@ pub(crate) struct Limits {
     pub(crate) receive_maximum: u16,
     pub(crate) max_packet_size: u32,
     pub(crate) topic_alias_maximum: u16,
+    /// How many aliases it uses for what it sends.
+    pub(crate) outbound_topic_aliases: u16,
     /// How many messages it sends at a time at most.
     pub(crate) max_in_flight: u16,
     /// How many it keeps.
@@ -56,6 +58,7 @@ impl Default for Limits {
             receive_maximum: 1024,
             max_packet_size: 1 << 20,
             topic_alias_maximum: 16,
+            outbound_topic_aliases: 0,
             max_in_flight: 100,
             max_pending: 1000,
             max_transmit: 256 * 1024,
@@ -128,6 +131,7 @@ impl Side {
             receive_maximum,
             max_packet_size,
             topic_alias_maximum,
+            outbound_topic_aliases,
             max_in_flight,
             max_pending,
             max_transmit,
@@ -139,6 +143,7 @@ impl Side {
                     .receive_maximum(receive_maximum)
                     .max_packet_size(max_packet_size)
                     .topic_alias_maximum(topic_alias_maximum)
+                    .outbound_topic_aliases(outbound_topic_aliases)
                     .max_in_flight(max_in_flight)
                     .max_pending(max_pending)
                     .max_transmit(max_transmit)
@@ -152,6 +157,7 @@ impl Side {
                     receive_maximum,
                     max_packet_size,
                     topic_alias_maximum,
+                    outbound_topic_aliases,
                     max_in_flight,
                     max_transmit,
                     ..ServerConfig::default()
