@@ -7,6 +7,8 @@
 // Each test file is a crate of its own and uses a part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod lone;
+
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -543,7 +545,7 @@ fn head(publish: &Publish<Bytes>) -> (String, Option<u32>) {
     (topic.as_str().to_owned(), properties.message_expiry_interval())
 }
 
-fn text(payload: &Bytes) -> String {
+pub fn text(payload: &Bytes) -> String {
     String::from_utf8_lossy(payload).into_owned()
 }
 
