@@ -5,7 +5,7 @@ use mqtt_proto::{
     ConnAck, Packet, Properties, PropertiesBuilder, Property, ProtocolVersion, QoS, ReasonCode, Str,
 };
 
-use crate::{ServerConfig, auth::Authentication};
+use crate::{CommandError, ServerConfig, auth::Authentication};
 
 /// How a CONNECT is accepted.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,14 @@ pub struct Accept {
 }
 
 impl Accept {
+    /// That it can be said at all.
+    pub(crate) fn check(&self) -> Result<(), CommandError> {
+        match self.authentication_data.as_ref().map(Bytes::len) {
+            Some(size) if size > u16::MAX.into() => Err(CommandError::AuthenticationData { size }),
+            _ => Ok(()),
+        }
+    }
+
     /// The CONNACK that says this; in 3.1.1 it has no properties to say it with.
     pub(crate) fn connack(
         &self,
@@ -79,8 +87,7 @@ impl Accept {
         let data = self.authentication_data.as_deref().unwrap_or_default();
         let auth = auth.into_iter().flat_map(|auth| auth.properties(data));
         for property in limits.into_iter().flatten().chain(auth) {
-            // Each is there once, and its value was checked with the configuration; data that is too
-            // long is left out.
+            // Each is there once, and its value was checked here or with the configuration.
             let _ = properties.push(property);
         }
         properties.build()

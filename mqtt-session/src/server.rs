@@ -230,6 +230,7 @@ impl Server {
         }
         let now = self.advance(now);
         self.session = Some(session);
+        accept.check()?;
         self.connection.send(now, &self.connack(accept))?;
         self.state = State::Connected;
         if let Some(auth) = &mut self.connection.auth {
@@ -252,7 +253,7 @@ impl Server {
     /// Whether the client takes a CONNACK that says this; if not, [`reject`](Self::reject) it.
     #[must_use]
     pub fn can_accept(&self, accept: &Accept) -> bool {
-        self.connection.can_send(&self.connack(accept))
+        accept.check().is_ok() && self.connection.can_send(&self.connack(accept))
     }
 
     fn connack(&self, accept: &Accept) -> Packet<Bytes> {

@@ -625,6 +625,24 @@ fn authentication_data_that_mqtt_cannot_carry_change_nothing() {
 }
 
 #[test]
+fn authentication_data_that_connack_cannot_carry_are_refused_and_not_left_out() {
+    let data = vec![b'x'; usize::from(u16::MAX) + 1];
+    let mut server = lone(Role::Server, Begun);
+    let now = server.now;
+    let accept = |len: usize| {
+        let data = Some(data[..len].to_vec().into());
+        Accept { authentication_data: data, ..Accept::default() }
+    };
+    let (large, fits) = (accept(data.len()), accept(data.len() - 1));
+    let accepted = server.server().accept(now, Session::new(1), &large, |_, _| {});
+    assert_eq!(accepted, Err(CommandError::AuthenticationData { size: data.len() }));
+    assert!(!server.server().can_accept(&large));
+    assert_eq!(server.said(), [""; 0]);
+    assert!(server.server().can_accept(&fits));
+    assert_eq!(server.server().accept(now, Session::new(1), &fits, |_, _| {}), Ok(()));
+}
+
+#[test]
 fn an_auth_above_the_peers_maximum_packet_size_is_not_sent() {
     // Its turn is not over then.
     const SMALL: Property<'static> = Property::MaximumPacketSize(40);
