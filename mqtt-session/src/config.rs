@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use mqtt_proto::{MAX_PACKET_SIZE, QoS};
 
-use crate::connection::Limits;
+use crate::{connection::Limits, options::long_enough};
 
 /// The limits of a server, the same for all its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub struct ServerConfig {
     /// what the client sends may take as much again, at least 16 KiB.
     pub max_transmit: usize,
     /// How long a client may take to answer a PUBLISH of QoS 1 or 2, or a PUBREL; for ever by
-    /// default. After it 5.0 clients are disconnected, to resume their session; to 3.1.1 clients
+    /// default, never less than a millisecond. After it 5.0 clients are disconnected, to resume their session; to 3.1.1 clients
     /// everything that is open is sent again, PUBLISH with DUP.
     pub ack_timeout: Option<Duration>,
 }
@@ -76,11 +76,13 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// 0 would be a protocol error to announce, and nothing could be received or sent.
+    /// 0 would be a protocol error to announce, and nothing could be received or sent, or be
+    /// answered in time.
     pub(crate) fn legal(mut self) -> Self {
         self.max_packet_size = self.max_packet_size.clamp(1, MAX_PACKET_SIZE);
         self.receive_maximum = self.receive_maximum.max(1);
         self.max_in_flight = self.max_in_flight.max(1);
+        self.ack_timeout = self.ack_timeout.map(long_enough);
         self
     }
 

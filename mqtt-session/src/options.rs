@@ -289,10 +289,10 @@ impl ClientOptions {
         self
     }
 
-    /// How long PINGRESP may take; 10 seconds by default.
+    /// How long PINGRESP may take; 10 seconds by default, never less than a millisecond.
     #[must_use]
     pub const fn ping_timeout(mut self, timeout: Duration) -> Self {
-        self.ping_timeout = timeout;
+        self.ping_timeout = long_enough(timeout);
         self
     }
 
@@ -352,13 +352,16 @@ impl ClientOptions {
     }
 
     /// How long the server may take to answer a PUBLISH of QoS 1 or 2, or a PUBREL; for ever by
-    /// default. After it, in 5.0 the connection is closed as
+    /// default, never less than a millisecond. After it, in 5.0 the connection is closed as
     /// [`CloseReason::AckTimeout`](crate::CloseReason::AckTimeout), to resume the session over
     /// another; in 3.1.1 everything that is open is sent again on the same connection, PUBLISH with
     /// DUP, which 5.0 forbids [MQTT-4.4.0-1].
     #[must_use]
     pub const fn ack_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.ack_timeout = timeout;
+        self.ack_timeout = match timeout {
+            Some(timeout) => Some(long_enough(timeout)),
+            None => None,
+        };
         self
     }
 
@@ -483,6 +486,13 @@ impl ClientOptions {
             None
         }
     }
+}
+
+/// The time to answer in: with none at all it would be over before the peer could, and with it the
+/// next, and the next.
+pub(crate) const fn long_enough(timeout: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_millis(1);
+    if timeout.as_nanos() < LEAST.as_nanos() { LEAST } else { timeout }
 }
 
 impl fmt::Debug for ClientOptions {

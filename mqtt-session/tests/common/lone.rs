@@ -22,7 +22,7 @@ pub fn sides() -> impl Iterator<Item = (Role, ProtocolVersion)> {
 }
 
 /// How a side is made; the same words for both roles.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     pub role: Role,
     pub version: ProtocolVersion,
@@ -30,6 +30,7 @@ pub struct Setup {
     pub config: ServerConfig,
     /// What the other side says of itself, in CONNECT or CONNACK.
     pub peer: Vec<Property<'static>>,
+    keep_alive: u16,
 }
 
 impl Setup {
@@ -42,7 +43,8 @@ impl Setup {
             }
             _ => Vec::new(),
         };
-        Self { role, version, options, config: ServerConfig::default(), peer }
+        let config = ServerConfig::default();
+        Self { role, version, options, config, peer, keep_alive: 0 }
     }
 
     pub fn options(mut self, change: impl FnOnce(ClientOptions) -> ClientOptions) -> Self {
@@ -67,6 +69,12 @@ impl Setup {
     pub fn max_in_flight(mut self, messages: u16) -> Self {
         self.options = self.options.max_in_flight(messages);
         self.config.max_in_flight = messages;
+        self
+    }
+
+    pub fn keep_alive(mut self, seconds: u16) -> Self {
+        self.options = self.options.keep_alive(seconds);
+        self.keep_alive = seconds;
         self
     }
 
@@ -191,7 +199,7 @@ impl Lone {
     pub fn connect_packet(&self) -> Packet<Bytes> {
         let name = Str::try_from("c").expect("a string");
         let mut connect = Connect::new(self.version, name).with_properties(self.peer());
-        (connect.clean_start, connect.keep_alive) = (false, 0);
+        (connect.clean_start, connect.keep_alive) = (false, self.setup.keep_alive);
         connect.to_packet().expect("encodable")
     }
 
