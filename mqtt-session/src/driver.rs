@@ -257,6 +257,9 @@ impl<W> ClientDriver<W> {
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if matches!(self.state, ConnectionState::Closed(_)) {
+            return None;
+        }
         [self.client.poll_timeout(), self.reconnecting.at(), self.calls.check_at()]
             .into_iter()
             .flatten()
