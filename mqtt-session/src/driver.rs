@@ -483,7 +483,11 @@ impl<W> ClientDriver<W> {
             }
         };
         match id {
-            Ok(Some(id)) => self.calls.put(id, call),
+            Ok(Some(id)) => {
+                self.calls.put(id, call);
+                // An identifier that came back meanwhile may be the next one's: its call ends first.
+                self.take_actions();
+            }
             Ok(None) => {
                 let answer = Answer::Acknowledged(ReasonCode::SUCCESS);
                 self.complete(call.waiter, Ok(answer));

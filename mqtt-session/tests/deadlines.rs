@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use common::{
     Q1, Q2, connack, expiring, filters, id,
     lone::{Lone, Setup},
-    on_topic, publication, publish,
+    publication, publish,
 };
 use mqtt_session::{
     Backoff, ClientDriver, ClientOptions, CloseReason, ConnectionState, DriverAction, Instant,
@@ -220,10 +220,17 @@ struct Bench {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Connect { present: bool },
+    Connect {
+        present: bool,
+    },
     ConnectFailed,
     Lose,
-    Publish { qos_2: bool, expiry: Option<u32> },
+    /// So many callers at once: the adapter looks at what there is to do after them.
+    Publish {
+        callers: usize,
+        qos_2: bool,
+        expiry: Option<u32>,
+    },
     Subscribe,
     Hear(Heard),
     Pass(Duration),
@@ -236,8 +243,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any::<bool>().prop_map(|present| Step::Connect { present }),
         1 => Just(Step::ConnectFailed),
         2 => Just(Step::Lose),
-        6 => (any::<bool>(), prop::option::of(0..4u32))
-            .prop_map(|(qos_2, expiry)| Step::Publish { qos_2, expiry }),
+        6 => (1..4usize, any::<bool>(), prop::option::of(0..4u32))
+            .prop_map(|(callers, qos_2, expiry)| Step::Publish { callers, qos_2, expiry }),
         2 => Just(Step::Subscribe),
         4 => heard().prop_map(Step::Hear),
         4 => prop::sample::select(vec![0, 1, 1_000_000, 5_000_000])
@@ -291,12 +298,14 @@ impl Bench {
             }
             Step::ConnectFailed => self.driver.handle_connect_failed(self.now),
             Step::Lose => self.driver.handle_closed(self.now),
-            Step::Publish { qos_2, expiry } => {
+            Step::Publish { callers, qos_2, expiry } => {
                 let qos = if *qos_2 { Q2 } else { Q1 };
-                self.request(Request::Publish(match expiry {
-                    Some(seconds) => expiring(qos, "x", *seconds),
-                    None => on_topic(qos, "t", "x"),
-                }));
+                for _ in 0..*callers {
+                    self.request(Request::Publish(match expiry {
+                        Some(seconds) => expiring(qos, "x", *seconds),
+                        None => publication(qos, "x"),
+                    }));
+                }
             }
             Step::Subscribe => {
                 let (filters, properties) = (filters(&["a"]), Properties::EMPTY);
