@@ -845,24 +845,21 @@ impl Client {
 
     /// Takes a message into the session, by the policy for a full one.
     fn queue(&mut self, publication: Publication<Bytes>) -> Result<PacketId, PublishError> {
-        if self.session.is_full() {
+        if self.session.is_full()
+            && let Some(spare) = self.session.sender.set_aside(|_| false)
+        {
             self.expire();
-        }
-        if self.session.is_full() {
             match self.options.overflow {
+                _ if !self.session.is_full() => {}
                 Overflow::Refuse => {}
                 Overflow::DropOldest => {
-                    if self.session.has_waiting() {
-                        let (id, dropped) = self.session.displace(self.now, publication)?;
-                        self.finished(dropped, Outcome::Dropped);
-                        return Ok(id);
+                    if let Some(id) = self.session.drop_oldest() {
+                        self.finished(id, Outcome::Dropped);
                     }
                 }
                 Overflow::DropNewest => {
-                    if let Some(id) = self.session.sender.spare() {
-                        self.finished(id, Outcome::Dropped);
-                        return Ok(id);
-                    }
+                    self.finished(spare, Outcome::Dropped);
+                    return Ok(spare);
                 }
             }
         }

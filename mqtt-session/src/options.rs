@@ -74,7 +74,8 @@ pub enum Overflow {
     #[default]
     Refuse,
     /// The oldest message that was never sent ends as
-    /// [`Outcome::Dropped`](crate::Outcome::Dropped) and makes room; refused if all were sent.
+    /// [`Outcome::Dropped`](crate::Outcome::Dropped) and makes room; refused if all were sent, or all
+    /// 65,535 identifiers are taken.
     DropOldest,
     /// The message itself ends as [`Outcome::Dropped`](crate::Outcome::Dropped) at once; refused only
     /// if all 65,535 identifiers are taken.

@@ -370,8 +370,12 @@ impl Server {
         let message = for_version(self.connection.version, message);
         let delivery = Delivery::AtLeastOnce { id: PacketId::MIN, dup: false };
         self.connection.check_publish(&Publish { delivery, retain, message })?;
-        if session.is_full() {
-            session.expire(now, |id| self.ended.push((id, Outcome::Expired)));
+        if session.is_full() || !self.ended.is_empty() {
+            let untold = |id| self.ended.iter().any(|(ended, _)| *ended == id);
+            session.sender.set_aside(untold).ok_or(session.full())?;
+            if session.is_full() {
+                session.expire(now, |id| self.ended.push((id, Outcome::Expired)));
+            }
         }
         let id = session.publish(now, publication)?;
         self.connection.pump(session, now, |_, id, outcome| self.ended.push((id, outcome)));

@@ -157,38 +157,11 @@ impl Session {
         }
         check_alias(&publication.message)?;
         let recorded = self.journal.as_ref().map(|_| publication.clone());
-        let full = PublishError::Full { limit: self.limit };
-        let id = self.sender.accept(now, publication).ok_or(full)?;
-        self.record_accepted(id, now, recorded);
-        Ok(id)
-    }
-
-    /// Queues a message of QoS 1 or 2 in the place of the oldest that was never sent, whose identifier
-    /// is the second one returned. The new message has another, so that nobody takes the end of the
-    /// one for that of the other.
-    pub(crate) fn displace(
-        &mut self,
-        now: Instant,
-        publication: Publication<Bytes>,
-    ) -> Result<(PacketId, PacketId), PublishError> {
-        check_alias(&publication.message)?;
-        let full = PublishError::Full { limit: self.limit };
-        let recorded = self.journal.as_ref().map(|_| publication.clone());
-        let id = self.sender.accept_beyond_limit(now, publication).ok_or(full)?;
-        let dropped = self.drop_oldest().ok_or(full)?;
-        self.record_accepted(id, now, recorded);
-        Ok((id, dropped))
-    }
-
-    fn record_accepted(
-        &mut self,
-        id: PacketId,
-        accepted: Instant,
-        recorded: Option<Publication<Bytes>>,
-    ) {
+        let id = self.sender.accept(now, publication).ok_or(self.full())?;
         if let Some(publication) = recorded {
-            self.record(JournalEntry::Accepted { id, accepted, sent: false, publication });
+            self.record(JournalEntry::Accepted { id, accepted: now, sent: false, publication });
         }
+        Ok(id)
     }
 
     /// Gives up the messages that were never sent and whose Message Expiry Interval has passed
@@ -309,6 +282,11 @@ impl Session {
     /// Whether another message would be refused.
     pub(crate) const fn is_full(&self) -> bool {
         self.sender.is_full()
+    }
+
+    /// And how.
+    pub(crate) const fn full(&self) -> PublishError {
+        PublishError::Full { limit: self.limit }
     }
 
     fn record(&mut self, entry: JournalEntry) {

@@ -149,19 +149,6 @@ impl Sender {
         Some(id_of(at))
     }
 
-    /// The same with one more than the limit, where there are as many identifiers.
-    pub(crate) fn accept_beyond_limit(
-        &mut self,
-        now: Instant,
-        publication: Publication<Bytes>,
-    ) -> Option<PacketId> {
-        let limit = self.limit;
-        self.limit = limit.saturating_add(1);
-        let id = self.accept(now, publication);
-        self.limit = limit;
-        id
-    }
-
     /// A message that was accepted in another life.
     pub(crate) fn restore(
         &mut self,
@@ -463,12 +450,25 @@ impl Sender {
         self.window
     }
 
-    /// An identifier that is free; `None` if all are taken.
-    pub(crate) fn spare(&self) -> Option<PacketId> {
-        match self.first(self.free) {
-            Some(at) => Some(id_of(at)),
-            None => PacketId::new(u16::try_from(self.slots.len() + 1).ok()?),
+    /// Sees to it that the next identifier is none that comes back from here on, and none to
+    /// `avoid`: who is yet to hear of the end of one message must not take it for that of another.
+    /// The identifier; `None` if all 65,535 are taken, or to be avoided.
+    pub(crate) fn set_aside(&mut self, avoid: impl Fn(PacketId) -> bool) -> Option<PacketId> {
+        let mut tried = None;
+        while let Some(at) = self.first(self.free).filter(|&at| tried != Some(at)) {
+            if !avoid(id_of(at)) {
+                return Some(id_of(at));
+            }
+            tried.get_or_insert(at);
+            self.rotate_free(at);
         }
+        let new = Link::try_from(self.slots.len()).ok().filter(|&at| at != NONE)?;
+        self.slots.push(Slot { previous: NONE, next: NONE, content: Content::Free });
+        self.push(|sender| &mut sender.free, new);
+        while let Some(at) = self.first(self.free).filter(|&at| at != new) {
+            self.rotate_free(at);
+        }
+        Some(id_of(new))
     }
 
     /// Whether there is a message that was never sent.
@@ -588,6 +588,11 @@ impl Sender {
         self.slots[usize::from(at)].content = Content::Free;
         self.push(|sender| &mut sender.free, at);
         self.taken -= 1;
+    }
+
+    fn rotate_free(&mut self, first: Link) {
+        self.unlink(|sender| &mut sender.free, first);
+        self.push(|sender| &mut sender.free, first);
     }
 
     const fn first(&self, list: List) -> Option<Link> {
