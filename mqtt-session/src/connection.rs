@@ -258,7 +258,8 @@ impl Connection {
         let code = match self.version {
             ProtocolVersion::V311 => ReasonCode::SUCCESS,
             ProtocolVersion::V5 if reason.is_legal_in(PacketType::PubAck, self.role) => reason,
-            ProtocolVersion::V5 => ReasonCode::UNSPECIFIED_ERROR,
+            ProtocolVersion::V5 if reason.is_error() => ReasonCode::UNSPECIFIED_ERROR,
+            ProtocolVersion::V5 => ReasonCode::SUCCESS,
         };
         let Receipt { connection, place } = receipt;
         if connection != session.connection {
