@@ -284,9 +284,6 @@ impl Client {
         self.session.sender.cancel_requests(|id| lost.push(id));
         if !self.server.session_lasts {
             self.session.lose_peer(|id| lost.push(id));
-            // A server that has not seen the connection end would resume a session that this side
-            // has forgotten.
-            self.connect.clean_start = true;
         }
         self.lost(lost);
     }
@@ -729,9 +726,9 @@ impl Client {
         }
         self.session.connection = self.session.connection.wrapping_add(1);
         self.resume(window);
-        // From here on there is a session to resume.
-        self.connect.clean_start =
-            self.options.version == ProtocolVersion::V311 && self.options.clean_start;
+        // From here on there is a session to resume, if it lasts: a server that does not see the
+        // connection end would resume one that this side forgets.
+        self.connect.clean_start = !self.server.session_lasts;
         Ok(())
     }
 

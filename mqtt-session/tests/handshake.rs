@@ -145,6 +145,29 @@ fn a_session_is_resumed_as_long_as_this_side_remembers_it() {
 }
 
 #[test]
+fn a_connection_that_ends_before_connack_settles_nothing() {
+    fn check(options: ClientOptions, version: ProtocolVersion, expected: &str) {
+        let mut pair = Pair::new(options, version);
+        for _ in 0..2 {
+            pair.connect();
+            pair.run_bytes(3);
+            pair.cut();
+        }
+        pair.trace.clear();
+        pair.connect();
+        pair.run();
+        assert_eq!(pair.trace[0], format!("> CONNECT {expected}"), "{version}");
+    }
+    let options = || ClientOptions::new("c");
+    check(options().session_expiry(60), V5, "clean");
+    check(options().session_expiry(60).clean_start(false), V5, "resume");
+    check(options(), V5, "clean");
+    check(options().clean_start(false), V5, "resume");
+    check(options().version(V311), V311, "clean");
+    check(options().version(V311).clean_start(false), V311, "resume");
+}
+
+#[test]
 fn a_3_1_1_clean_session_is_clean_each_time() {
     let mut pair = Pair::new(ClientOptions::new("c").version(V311), V311);
     for _ in 0..3 {
