@@ -73,7 +73,8 @@ enum State {
 #[non_exhaustive]
 pub enum ServerAction<B: Storage> {
     /// A client introduces itself: [`Server::accept`] or [`Server::reject`] it, or
-    /// [`Server::challenge`] it if its CONNECT names an Authentication Method.
+    /// [`Server::challenge`] it if its CONNECT names an Authentication Method. Now or later: until
+    /// then [`Server::wants_input`] says no.
     Connect(ConnectPacket<B>),
     /// A message to be routed, and then to be answered with [`Server::acknowledge`].
     Publish(Inbound<B>),
@@ -214,6 +215,7 @@ impl Server {
     ///
     /// # Errors
     /// [`CommandError::NothingToAnswer`] if no CONNECT awaits an answer,
+    /// [`CommandError::AuthenticationData`] if there are too many,
     /// [`CommandError::PacketTooLarge`] if the client takes no packet of the size of this CONNACK, even
     /// without what may be left out:
     /// [`reject`](Self::reject) it; the session is to be had from
@@ -488,11 +490,18 @@ impl Server {
         &mut self.connection.transmit
     }
 
-    /// Whether to read more from the network connection. Not while the client reads nothing of what
-    /// this side answers, so that the transmit buffer stays bounded.
+    /// Whether to read more from the network connection, and to decode what was read. Not while a
+    /// CONNECT waits for the broker's verdict: what follows it is legal (section 3.1.4), but not to be
+    /// looked at before. Nor while the client reads nothing of what this side answers, so that the
+    /// transmit buffer stays bounded.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.state != State::Closed && self.connection.wants_input()
+        match self.state {
+            State::AwaitConnect | State::AwaitAuth | State::Connected => {
+                self.connection.wants_input()
+            }
+            State::AwaitVerdict | State::Closed => false,
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.

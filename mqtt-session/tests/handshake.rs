@@ -5,11 +5,16 @@ mod common;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use common::{Pair, Q0, Q1, Q2, VERSIONS, connack, filters, lasting, on_topic, publication};
+use common::{
+    Pair, Q0, Q1, Q2, VERSIONS, connack, filters, lasting, lone::Setup, on_topic, publication,
+};
 use mqtt_session::{
     Accept, ClientOptions, ClientState, CloseReason, CommandError, Instant, OptionsError, Outcome,
-    PublishError, Server, ServerConfig, Session, Violation,
-    proto::{Connect, Packet, PacketType, Properties, Property, ProtocolVersion, ReasonCode, Str},
+    PublishError, Server, ServerAction, ServerConfig, Session, Violation,
+    proto::{
+        Connect, Packet, PacketType, Properties, Property, ProtocolVersion, ReasonCode, Role,
+        Status, Str,
+    },
 };
 
 use ProtocolVersion::{V5, V311};
@@ -265,6 +270,54 @@ fn a_second_connect_or_connack_is_a_protocol_error() {
 }
 
 #[test]
+fn while_the_broker_thinks_nothing_more_is_read() {
+    // Decision A42: what the client sends behind its CONNECT waits in the read buffer, and is
+    // handled once the CONNECT is accepted.
+    for version in VERSIONS {
+        let connect = Connect::new(version, Str::borrowed("c").expect("a string"));
+        let mut src = BytesMut::new();
+        for packet in [connect.to_packet().unwrap(), common::publish(Q1, 1, "x")] {
+            packet.encode(version, &mut src).expect("encodable");
+        }
+        let (now, mut server) =
+            (Instant::ZERO, Server::new(ServerConfig::default(), Instant::ZERO));
+        let mut delivered = 0;
+        let mut read = |server: &mut Server, src: &mut BytesMut| {
+            while server.wants_input() {
+                match server.decode_bytes(now, src).expect("well-formed") {
+                    Status::Ready(packet) => match server.handle_packet(now, packet) {
+                        Some(ServerAction::Connect(_)) => {}
+                        Some(ServerAction::Publish(_)) => delivered += 1,
+                        action => panic!("{action:?}"),
+                    },
+                    Status::NeedMore(_) => return,
+                }
+            }
+        };
+        read(&mut server, &mut src);
+        assert!(!src.is_empty() && !server.wants_input(), "{version}");
+        let session = Session::new(1);
+        server.accept(now, session, &Accept::default(), |_, _| {}).expect("a CONNECT");
+        assert!(server.wants_input(), "{version}");
+        read(&mut server, &mut src);
+        assert!(src.is_empty(), "{version}");
+        assert_eq!(delivered, 1, "{version}");
+    }
+    // And so it is after each step of an enhanced authentication.
+    let mut lone =
+        Setup::new(Role::Server, V5).told(&[Property::AuthenticationMethod("m")]).build();
+    lone.open();
+    lone.hear(&lone.connect_packet());
+    for _ in 0..2 {
+        assert!(!lone.server().wants_input(), "it is the broker's turn");
+        lone.server().challenge(Instant::ZERO, b"").expect("its turn");
+        assert!(lone.server().wants_input(), "it is the client's");
+        lone.hear_bytes(b"\xf0\x06\x18\x04\x15\x00\x01m");
+    }
+    assert_eq!(lone.closed, None);
+}
+
+#[test]
 fn before_the_verdict_no_packet_is_taken() {
     let mut server = Server::new(ServerConfig::default(), Instant::ZERO);
     let connect = Connect::new(V5, Str::borrowed("c").expect("a string"));
@@ -272,7 +325,7 @@ fn before_the_verdict_no_packet_is_taken() {
     assert_eq!(server.poll_timeout(), None);
     let action = server.handle_packet(Instant::ZERO, Packet::<Bytes>::PingReq);
     let reason = CloseReason::Violation(Violation::UnexpectedPacket(PacketType::PingReq));
-    assert_eq!(action, Some(mqtt_session::ServerAction::Close(reason)));
+    assert_eq!(action, Some(ServerAction::Close(reason)));
     assert!(server.transmit().is_empty());
     let late = server.accept(Instant::ZERO, Session::new(1), &Accept::default(), |_, _| {});
     assert_eq!(late, Err(CommandError::NothingToAnswer));
@@ -489,7 +542,7 @@ fn disconnect_may_shorten_the_session_but_not_raise_it_from_0() {
             Ok(seconds) => assert_eq!(server.session_expiry(), seconds),
             Err(violation) => {
                 let reason = CloseReason::Violation(violation);
-                assert_eq!(action, Some(mqtt_session::ServerAction::Close(reason)));
+                assert_eq!(action, Some(ServerAction::Close(reason)));
                 assert_eq!(server.session_expiry(), 0);
             }
         }
