@@ -257,14 +257,15 @@ impl Client {
                 self.close(CloseReason::KeepAliveTimeout);
             }
             ClientState::Connected => {
+                if due(self.ack_deadline()) {
+                    self.ack_timeout();
+                }
+                // What was sent again just now puts it off.
                 if due(self.ping_at())
-                    && let Some(connection) = &mut self.connection
+                    && let Some(connection) = self.connected()
                 {
                     let _ = connection.send(now, &PacketRef::PingReq);
                     self.ping_deadline = Some(now + self.options.ping_timeout);
-                }
-                if due(self.ack_deadline()) {
-                    self.ack_timeout();
                 }
             }
             ClientState::Connecting { .. } | ClientState::Idle | ClientState::Closing => {}
