@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use mqtt_session::{
-    Answer, Backoff, CallError, ClientDriver, ClientOptions, CloseReason, ConnectionState,
-    DriverAction, Instant, PublishError, Request, Resubscribe,
+    Answer, Backoff, CallError, ClientDriver, ClientOptions, CloseReason, CommandError,
+    ConnectionState, DriverAction, Instant, JournalEntry, PublishError, Receipt, Request,
+    Resubscribe, Session,
     proto::{
-        Ack, ConnAck, Delivery, Message, Packet, PacketId, Properties, ProtocolVersion,
-        Publication, Publish, QoS, ReasonCode, SubAck, SubscribeFilters, TopicFilter, TopicName,
-        UnsubAck, UnsubscribeFilters,
+        Ack, Auth, ConnAck, Decoder, Delivery, Message, Packet, PacketId, Properties, Property,
+        ProtocolVersion, Publication, Publish, QoS, ReasonCode, Role, Status, SubAck,
+        SubscribeFilters, TopicFilter, TopicName, UnsubAck, UnsubscribeFilters,
     },
     undelivered_size,
 };
@@ -326,4 +327,177 @@ fn a_subscription_that_was_not_granted_again_is_asked_for_again() {
     bench.suback(1, ReasonCode::GRANTED_QOS_1);
     bench.reconnect(true);
     assert_eq!(bench.open(), 0);
+}
+
+/// A driver of which everything is written down, in order: what it asks of its adapter and, last,
+/// what it has to say.
+struct Diary {
+    driver: ClientDriver<u32>,
+    now: Instant,
+    receipts: Vec<Receipt>,
+    journal: Vec<JournalEntry>,
+}
+
+impl Diary {
+    /// Connected, with a CONNACK that says this.
+    fn connected(options: ClientOptions, properties: &[Property<'_>]) -> Self {
+        let driver = ClientDriver::new(options, 7).expect("legal options");
+        let (receipts, journal) = (Vec::new(), Vec::new());
+        let mut diary = Self { driver, now: Instant::ZERO, receipts, journal };
+        diary.connect(false, properties);
+        diary
+    }
+
+    fn connect(&mut self, present: bool, properties: &[Property<'_>]) {
+        self.driver.handle_connected(self.now);
+        self.read();
+        let properties = Properties::new(properties.iter().copied()).expect("legal");
+        let connack = ConnAck::accepted(present).with_properties(properties);
+        self.hear(&Packet::ConnAck(connack));
+    }
+
+    fn hear(&mut self, packet: &Packet<Bytes>) -> Vec<String> {
+        let mut bytes = BytesMut::new();
+        packet.encode(ProtocolVersion::V5, &mut bytes).expect("a legal packet");
+        self.driver.handle_input(self.now, &mut bytes);
+        self.read()
+    }
+
+    fn publish(&mut self, waiter: u32, qos: QoS) -> Vec<String> {
+        let (retain, message) = (false, message("x".into()));
+        let request = Request::Publish(Publication { qos, retain, message });
+        self.driver.request(self.now, request, waiter);
+        self.read()
+    }
+
+    fn read(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(action) = self.driver.poll_action() {
+            lines.push(match action {
+                DriverAction::Deliver { publish, receipt } => {
+                    self.receipts.extend(receipt);
+                    format!("deliver {}", String::from_utf8_lossy(&publish.message.payload))
+                }
+                DriverAction::Auth(auth) => {
+                    let data = auth.properties.authentication_data().unwrap_or_default();
+                    format!("auth {:#04x} {}", auth.reason.get(), String::from_utf8_lossy(data))
+                }
+                DriverAction::Journal(entry) => {
+                    self.journal.push(entry.clone());
+                    match entry {
+                        JournalEntry::Accepted { id, sent, .. } => {
+                            format!("journal: accepted {id}, sent: {sent}")
+                        }
+                        entry => format!("journal: {entry:?}"),
+                    }
+                }
+                DriverAction::Complete(waiter, result) => format!("{waiter} ends: {result:?}"),
+                DriverAction::State(_) => continue,
+                action => format!("{action:?}"),
+            });
+        }
+        let bytes = self.driver.transmit().chunk().to_vec();
+        let (mut decoder, mut at) = (Decoder::new(Role::Client, ProtocolVersion::V5), 0);
+        if bytes.first() == Some(&0x10) {
+            decoder = Decoder::awaiting_connect();
+        }
+        while let Ok(Status::Ready((packet, len))) = decoder.decode(&bytes[at..]) {
+            at += len;
+            lines.push(format!("says {}", packet.packet_type().name()));
+        }
+        let transmit = self.driver.transmit();
+        transmit.advance(transmit.remaining());
+        lines
+    }
+}
+
+fn incoming(qos: QoS, number: u16, payload: &str) -> Packet<Bytes> {
+    let delivery = match qos {
+        QoS::AtMostOnce => Delivery::AtMostOnce,
+        QoS::AtLeastOnce => Delivery::AtLeastOnce { id: id(number), dup: false },
+        QoS::ExactlyOnce => Delivery::ExactlyOnce { id: id(number), dup: false },
+    };
+    let message = message(payload.into());
+    Packet::Publish(Publish { delivery, retain: false, message })
+}
+
+#[test]
+fn receipts_go_through_a_driver_and_back() {
+    let mut diary = Diary::connected(options().manual_acknowledgement(true), &[]);
+    assert_eq!(diary.hear(&incoming(QoS::AtLeastOnce, 1, "a")), ["deliver a"]);
+    assert_eq!(diary.hear(&incoming(QoS::ExactlyOnce, 2, "b")), ["deliver b"]);
+    assert_eq!(diary.hear(&incoming(QoS::AtMostOnce, 0, "c")), ["deliver c"]);
+    let [first, second] = diary.receipts[..] else { panic!("{:?}", diary.receipts) };
+    let success = ReasonCode::SUCCESS;
+    assert_eq!(diary.driver.acknowledge(diary.now, second, success), Ok(()));
+    assert_eq!(diary.read(), ["says PUBREC"]);
+    diary.driver.handle_closed(diary.now);
+    let late = diary.driver.acknowledge(diary.now, first, success);
+    assert_eq!(late, Err(CommandError::NothingToAnswer));
+}
+
+#[test]
+fn authentication_goes_through_a_driver_and_back() {
+    let method = Property::AuthenticationMethod("m");
+    let auth = |reason, data: &'static str| {
+        let properties = [method, Property::AuthenticationData(data.as_bytes())];
+        Packet::Auth(Auth::new(reason, Properties::new(properties).expect("legal")))
+    };
+    let (more, success) = (ReasonCode::CONTINUE_AUTHENTICATION, ReasonCode::SUCCESS);
+    let driver = ClientDriver::new(options().authentication("m", "first"), 7);
+    let (receipts, journal) = (Vec::new(), Vec::new());
+    let driver = driver.expect("legal options");
+    let mut diary = Diary { driver, now: Instant::ZERO, receipts, journal };
+    let out_of_turn = Err(CommandError::NothingToAnswer);
+    assert_eq!(diary.driver.authenticate(diary.now, b"x"), Err(CommandError::NotConnected));
+    diary.driver.handle_connected(diary.now);
+    assert_eq!(diary.read(), ["says CONNECT"]);
+    assert_eq!(diary.driver.authenticate(diary.now, b"x"), out_of_turn);
+    assert_eq!(diary.hear(&auth(more, "s1")), ["auth 0x18 s1"]);
+    assert_eq!(diary.driver.authenticate(diary.now, b"c1"), Ok(()));
+    assert_eq!(diary.read(), ["says AUTH"]);
+    let accepted = Properties::new([method]).expect("legal");
+    diary.hear(&Packet::ConnAck(ConnAck::accepted(false).with_properties(accepted)));
+    assert!(matches!(diary.driver.state(), ConnectionState::Connected(_)));
+    assert_eq!(diary.driver.reauthenticate(diary.now, b"c2"), Ok(()));
+    assert_eq!(diary.driver.reauthenticate(diary.now, b"c2"), out_of_turn);
+    assert_eq!(diary.read(), ["says AUTH"]);
+    assert_eq!(diary.hear(&auth(success, "s2")), ["auth 0x00 s2"]);
+}
+
+#[test]
+fn journal_entries_go_through_a_driver_before_what_follows_from_them() {
+    let mut diary = Diary::connected(options().journaled(true), &[]);
+    let (success, finished) = (ReasonCode::SUCCESS, "journal: Finished { id: #1 }");
+    let ends = |waiter| format!("{waiter} ends: Ok(Acknowledged(0x00 Success))");
+    diary.journal.clear();
+    assert_eq!(
+        diary.publish(1, QoS::AtLeastOnce),
+        ["journal: accepted 1, sent: true", "says PUBLISH"]
+    );
+    assert_eq!(diary.hear(&Packet::PubAck(Ack::success(id(1)))), [finished.to_owned(), ends(1)]);
+    diary.publish(2, QoS::ExactlyOnce);
+    assert_eq!(
+        diary.hear(&Packet::PubRec(Ack::new(id(1), success))),
+        ["journal: Released { id: #1 }", "says PUBREL"]
+    );
+    assert_eq!(diary.hear(&Packet::PubComp(Ack::success(id(1)))), [finished.to_owned(), ends(2)]);
+    assert_eq!(
+        diary.hear(&incoming(QoS::ExactlyOnce, 7, "down")),
+        ["journal: Held { id: #7 }", "deliver down", "says PUBREC"]
+    );
+    diary.publish(3, QoS::ExactlyOnce);
+
+    // Another life: the session is what was written down, and the driver goes on with it.
+    let restored = Session::restore(1000, diary.journal.clone()).expect("a journal");
+    let (snapshot, kept): (Vec<_>, Vec<_>) =
+        (restored.snapshot().collect(), diary.driver.session().snapshot().collect());
+    assert_eq!(snapshot, kept);
+    let driver = ClientDriver::with_session(options(), restored, 7).expect("it lasts");
+    let (receipts, journal) = (Vec::new(), Vec::new());
+    let mut diary = Diary { driver, now: Instant::ZERO, receipts, journal };
+    diary.driver.handle_connected(diary.now);
+    assert_eq!(diary.read(), ["says CONNECT"]);
+    assert_eq!(diary.hear(&Packet::ConnAck(ConnAck::accepted(true))), ["says PUBLISH"]);
+    assert_eq!(diary.hear(&incoming(QoS::ExactlyOnce, 7, "down")), ["says PUBREC"]);
 }
