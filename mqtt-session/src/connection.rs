@@ -359,6 +359,15 @@ impl Connection {
         ended: impl FnMut(&mut Session, PacketId, Outcome),
     ) {
         session.sender.connect(window);
+        self.send_again(session, now, ended);
+    }
+
+    fn send_again(
+        &mut self,
+        session: &mut Session,
+        now: Instant,
+        ended: impl FnMut(&mut Session, PacketId, Outcome),
+    ) {
         for id in session.sender.releases() {
             self.send_ack(now, PacketType::PubRel, Ack::success(id));
         }
@@ -387,8 +396,8 @@ impl Connection {
         self.ack_awaited = now;
         // What the peer has not even read need not be said twice.
         if self.transmit.is_empty() {
-            let window = session.sender.window();
-            self.resume(session, now, window, ended);
+            session.sender.repeat();
+            self.send_again(session, now, ended);
         }
         None
     }

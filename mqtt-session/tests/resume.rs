@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use common::{Pair, Q0, Q1, Q2, VERSIONS, filters, id, lasting, on_topic, publication};
 use mqtt_session::{
@@ -180,6 +180,35 @@ fn what_an_application_has_is_not_delivered_again_though_its_answer_had_to_wait(
         let sent: Vec<_> = pair.trace.iter().filter(|line| line.starts_with("> PUBREC")).collect();
         assert_eq!(sent, ["> PUBREC 1", "> PUBREC 2", "> PUBREC 3"], "[MQTT-4.6.0-3]");
         assert!(pair.at_rest());
+    }
+}
+
+/// An answer to the repetition may come after the exchange has ended, and would be taken for one to
+/// the next message of this identifier: which would be acknowledged before it arrived.
+#[test]
+fn an_identifier_that_was_repeated_rests_until_the_next_connection() {
+    let timeout = Duration::from_secs(5);
+    for qos in [Q1, Q2] {
+        let options = lasting(ProtocolVersion::V311).ack_timeout(Some(timeout));
+        let mut pair = Pair::connected_with(options, ProtocolVersion::V311);
+        pair.down.open = false;
+        let repeated = pair.publish_up(qos, "a");
+        pair.run();
+        pair.pass(timeout);
+        pair.timeouts();
+        pair.down.open = true;
+        while pair.client_finished.is_empty() {
+            assert!(pair.run_bytes(1), "{:?}", pair.trace);
+        }
+        assert_ne!(pair.publish_up(qos, "b"), repeated, "{qos:?}");
+        pair.run();
+        let finished = [(1, ACKNOWLEDGED), (2, ACKNOWLEDGED)];
+        assert_eq!(pair.client_finished, finished, "{:?}", pair.trace);
+        assert_eq!(pair.client_closed, None);
+        pair.reconnect();
+        pair.run();
+        let ids = ["c", "d"].map(|text| pair.publish_up(qos, text));
+        assert_eq!(ids, [2, repeated], "the one that rested longer comes first");
     }
 }
 

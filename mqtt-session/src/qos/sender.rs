@@ -13,7 +13,8 @@ use crate::Instant;
 /// 4.1), but for the quota and for requests.
 ///
 /// A slot belongs to the identifier one above its index. Free slots form a queue, so that an
-/// identifier rests as long as possible before it comes again. Messages form a list in the order
+/// identifier rests as long as possible before it comes again; one whose packets were repeated on
+/// this connection rests until the next, because an answer to them may still come. Messages form a list in the order
 /// they were accepted; those from `unsent` on have not been sent in this round, those from `fresh` on
 /// never. A message whose PUBREC came moves to the end of the list of releases, which is thereby in
 /// the order of the PUBRECs, as [MQTT-4.6.0-4] asks of PUBREL.
@@ -24,6 +25,8 @@ use crate::Instant;
 pub(crate) struct Sender {
     slots: Vec<Slot>,
     free: List,
+    /// Free from the next connection on.
+    resting: List,
     messages: List,
     releases: List,
     /// First of `messages` that waits to be sent in this round.
@@ -61,6 +64,8 @@ impl List {
 struct Slot {
     previous: Link,
     next: Link,
+    /// Whether its packets may have been sent more than once on this connection.
+    repeated: bool,
     content: Content,
 }
 
@@ -115,6 +120,7 @@ impl Sender {
         Self {
             slots: Vec::new(),
             free: List::EMPTY,
+            resting: List::EMPTY,
             messages: List::EMPTY,
             releases: List::EMPTY,
             unsent: NONE,
@@ -128,13 +134,38 @@ impl Sender {
         }
     }
 
-    /// A new round for a receiver that takes `window` messages at a time: everything open is to be
-    /// sent again.
-    pub(crate) const fn connect(&mut self, window: u16) {
+    /// A new connection, to a receiver that takes `window` messages at a time: everything open is to
+    /// be sent again.
+    pub(crate) fn connect(&mut self, window: u16) {
+        while let Some(at) = self.first(self.resting) {
+            self.unlink(|sender| &mut sender.resting, at);
+            self.push(|sender| &mut sender.free, at);
+        }
+        self.mark_open(false);
         self.window = window;
-        self.quota = window;
+        self.begin_round();
+    }
+
+    /// Everything open is to be sent again on the same connection.
+    pub(crate) fn repeat(&mut self) {
+        self.mark_open(true);
+        self.begin_round();
+    }
+
+    const fn begin_round(&mut self) {
+        self.quota = self.window;
         self.round = self.round.wrapping_add(1);
         self.unsent = self.messages.head;
+    }
+
+    fn mark_open(&mut self, repeated: bool) {
+        for list in [self.messages, self.releases] {
+            let mut at = list.head;
+            while let Some(slot) = self.slots.get_mut(usize::from(at)) {
+                slot.repeated = repeated;
+                at = slot.next;
+            }
+        }
     }
 
     /// Takes a message of QoS 1 or 2; `None` if there is no identifier left.
@@ -445,11 +476,6 @@ impl Sender {
         self.taken
     }
 
-    /// How many messages the receiver takes at a time in this round.
-    pub(crate) const fn window(&self) -> u16 {
-        self.window
-    }
-
     /// Sees to it that the next identifier is none that comes back from here on, and none to
     /// `avoid`: who is yet to hear of the end of one message must not take it for that of another.
     /// The identifier; `None` if all 65,535 are taken, or to be avoided.
@@ -463,7 +489,8 @@ impl Sender {
             self.rotate_free(at);
         }
         let new = Link::try_from(self.slots.len()).ok().filter(|&at| at != NONE)?;
-        self.slots.push(Slot { previous: NONE, next: NONE, content: Content::Free });
+        let content = Content::Free;
+        self.slots.push(Slot { previous: NONE, next: NONE, repeated: false, content });
         self.push(|sender| &mut sender.free, new);
         while let Some(at) = self.first(self.free).filter(|&at| at != new) {
             self.rotate_free(at);
@@ -548,7 +575,8 @@ impl Sender {
         }
         while self.slots.len() <= usize::from(at) {
             let free = self.slots.len() as Link;
-            self.slots.push(Slot { previous: NONE, next: NONE, content: Content::Free });
+            let content = Content::Free;
+            self.slots.push(Slot { previous: NONE, next: NONE, repeated: false, content });
             self.push(|sender| &mut sender.free, free);
         }
         if !matches!(self.slots[usize::from(at)].content, Content::Free) {
@@ -569,9 +597,8 @@ impl Sender {
             self.slots[usize::from(at)].content = content;
             at
         } else {
-            // `limit` is at most 65,535, so the index is at most 65,534 and never NONE.
-            let at = self.slots.len() as Link;
-            self.slots.push(Slot { previous: NONE, next: NONE, content });
+            let at = Link::try_from(self.slots.len()).ok().filter(|&at| at != NONE)?;
+            self.slots.push(Slot { previous: NONE, next: NONE, repeated: false, content });
             at
         };
         self.taken += 1;
@@ -585,8 +612,13 @@ impl Sender {
     }
 
     fn give_back(&mut self, at: Link) {
-        self.slots[usize::from(at)].content = Content::Free;
-        self.push(|sender| &mut sender.free, at);
+        let slot = &mut self.slots[usize::from(at)];
+        slot.content = Content::Free;
+        if core::mem::take(&mut slot.repeated) {
+            self.push(|sender| &mut sender.resting, at);
+        } else {
+            self.push(|sender| &mut sender.free, at);
+        }
         self.taken -= 1;
     }
 
