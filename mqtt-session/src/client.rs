@@ -125,12 +125,16 @@ impl Client {
         Self::build(options, session)
     }
 
-    /// A client that goes on with a session it had in another life, see [`Session::restore`]: its
-    /// first connection asks the server for it. Journaled, whatever the options say, if the session
-    /// is.
+    /// A client that goes on with a session it had in another life, see [`Session::restore`], with
+    /// the same server and under the same client identifier. If both sides had it
+    /// ([`Session::is_present`]), the first connection asks the server for it, whatever the options
+    /// say; if not, it begins with a clean start unless the options say otherwise. In 3.1.1 there
+    /// is no clean start of a session that lasts. Journaled, whatever the options say, if the
+    /// session is.
     ///
     /// # Errors
-    /// [`OptionsError`] if the options make no legal CONNECT, or none of a session that lasts.
+    /// [`OptionsError`] if the options make no legal CONNECT, or none of a session that lasts under a
+    /// name of its own.
     pub fn with_session(
         mut options: ClientOptions,
         session: Session,
@@ -138,7 +142,12 @@ impl Client {
         if !options.lasts() {
             return Err(OptionsError::SessionDoesNotLast);
         }
-        options.clean_start = false;
+        if options.client_id.is_empty() {
+            return Err(OptionsError::NoClientId);
+        }
+        if session.is_present() {
+            options.clean_start = false;
+        }
         Self::build(options, session)
     }
 
@@ -725,7 +734,7 @@ impl Client {
             self.session.lose_peer(|id| lost.push(id));
             self.lost(lost);
         }
-        self.session.connection = self.session.connection.wrapping_add(1);
+        self.session.begin_connection();
         self.resume(window);
         // From here on there is a session to resume, if it lasts: a server that does not see the
         // connection end would resume one that this side forgets.

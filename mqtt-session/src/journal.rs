@@ -51,8 +51,13 @@ pub enum JournalEntry {
         /// Which.
         id: PacketId,
     },
-    /// The peer has lost its session: every exchange that it may have known of is over. Messages
-    /// that were never sent stay.
+    /// Both sides have this session: the next connection resumes it. Before the first of these, and
+    /// after [`PeerLost`](Self::PeerLost), a client begins a new one, so that nothing is left at the
+    /// server of a session it does not know. Whatever says that something was sent or received says
+    /// this as well.
+    SessionPresent,
+    /// The peer has lost its session, or is to: every exchange that it may have known of is over.
+    /// Messages that were never sent stay.
     PeerLost,
 }
 
@@ -63,7 +68,8 @@ pub enum RestoreError {
     /// An identifier is taken twice.
     #[error("packet identifier {0} is taken twice")]
     Taken(PacketId),
-    /// A message that was sent or released was never accepted, or not at this QoS.
+    /// A message that was sent or released was never accepted, or not at this QoS, or was sent before
+    /// one that was accepted earlier.
     #[error("packet identifier {0} belongs to no message of which this can be said")]
     Unknown(PacketId),
     /// A message of QoS 0, which has no identifier.

@@ -245,7 +245,7 @@ impl Server {
             self.session_expiry = seconds;
         }
         if let Some(session) = &mut self.session {
-            session.connection = session.connection.wrapping_add(1);
+            session.begin_connection();
             let ended = |_: &mut Session, id, outcome| ended(id, outcome);
             self.connection.resume(session, now, self.send_window, ended);
         }

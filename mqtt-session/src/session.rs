@@ -39,6 +39,8 @@ pub struct Session {
     pub(crate) sender: Sender,
     pub(crate) receiver: Receiver,
     limit: u16,
+    /// Whether the peer has this session as well, as far as this side knows.
+    present: bool,
     /// How many connections there were: receipts are good on their own only.
     pub(crate) connection: u32,
     /// Entries that were not taken yet, if anyone takes them.
@@ -54,6 +56,7 @@ impl Session {
             sender: Sender::new(limit),
             receiver: Receiver::new(),
             limit,
+            present: false,
             connection: 0,
             journal: None,
         }
@@ -84,7 +87,7 @@ impl Session {
         Ok(session)
     }
 
-    fn replay(&mut self, entry: JournalEntry) -> Result<(), RestoreError> {
+    pub(crate) fn replay(&mut self, entry: JournalEntry) -> Result<(), RestoreError> {
         let (id, done) = match entry {
             JournalEntry::Accepted { id, publication, .. }
                 if publication.qos == QoS::AtMostOnce =>
@@ -94,13 +97,29 @@ impl Session {
             JournalEntry::Accepted { .. } if self.sender.is_full() => {
                 return Err(RestoreError::Limit(self.limit));
             }
+            // Messages are sent in the order they were accepted.
+            JournalEntry::Accepted { id, sent: true, .. } if self.sender.has_fresh() => (id, false),
             JournalEntry::Accepted { id, accepted, sent, publication } => {
                 let restored = self.sender.restore(id, accepted, sent, publication);
+                self.present |= restored && sent;
                 return if restored { Ok(()) } else { Err(RestoreError::Taken(id)) };
+            }
+            JournalEntry::Finished { id } => {
+                let ended = self.sender.end(id);
+                return if ended { Ok(()) } else { Err(RestoreError::Unknown(id)) };
+            }
+            JournalEntry::PeerLost => {
+                self.sender.lose_session(|_| {});
+                self.receiver.clear();
+                self.present = false;
+                return Ok(());
+            }
+            JournalEntry::SessionPresent => {
+                self.present = true;
+                return Ok(());
             }
             JournalEntry::Sent { id } => (id, self.sender.restore_sent(id)),
             JournalEntry::Released { id } => (id, self.sender.restore_release(id)),
-            JournalEntry::Finished { id } => (id, self.sender.end(id)),
             JournalEntry::Held { id } => {
                 self.receiver.hold(id);
                 (id, true)
@@ -109,19 +128,20 @@ impl Session {
                 self.receiver.release(id);
                 (id, true)
             }
-            JournalEntry::PeerLost => {
-                self.sender.lose_session(|_| {});
-                self.receiver.clear();
-                return Ok(());
-            }
         };
+        self.present |= done;
         if done { Ok(()) } else { Err(RestoreError::Unknown(id)) }
     }
 
     /// The shortest journal that [`restore`](Self::restore)s this session: an entry for each
     /// message, in the order they were accepted, for each PUBREL that is owed, in theirs, and for
-    /// each identifier that is held.
+    /// each identifier that is held; where there is none of what was sent or received, one that says
+    /// whether the peer has this session.
     pub fn snapshot(&self) -> impl Iterator<Item = JournalEntry> {
+        let sent = self.sender.messages().next().is_some_and(|held| held.sent)
+            || self.sender.releases().next().is_some()
+            || !self.receiver.held().is_empty();
+        let present = (self.present && !sent).then_some(JournalEntry::SessionPresent);
         let messages = self.sender.messages().map(|held| JournalEntry::Accepted {
             id: held.id,
             accepted: held.accepted,
@@ -130,7 +150,7 @@ impl Session {
         });
         let releases = self.sender.releases().map(|id| JournalEntry::Released { id });
         let held = self.receiver.held().iter().map(|id| JournalEntry::Held { id });
-        messages.chain(releases).chain(held)
+        present.into_iter().chain(messages).chain(releases).chain(held)
     }
 
     /// The next change to be written down, if this session is [`journaled`](Self::journaled) and
@@ -211,6 +231,13 @@ impl Session {
         self.sender.taken() as usize
     }
 
+    /// Whether the peer has this session as well, as far as this side knows: it has since a
+    /// connection was accepted, unless it said that it lost the session, or was to.
+    #[must_use]
+    pub const fn is_present(&self) -> bool {
+        self.present
+    }
+
     /// What the exchange of this identifier awaits, if the message was sent.
     #[must_use]
     pub fn send_state(&self, id: PacketId) -> Option<SendState> {
@@ -267,11 +294,24 @@ impl Session {
         self.record(JournalEntry::Freed { id });
     }
 
+    /// A connection begins on which both sides have this session.
+    pub(crate) fn begin_connection(&mut self) {
+        self.connection = self.connection.wrapping_add(1);
+        if !self.present {
+            self.present = true;
+            self.record(JournalEntry::SessionPresent);
+        }
+    }
+
     /// What the peer does not know of, this side forgets as well (section 3.2.2.1.1).
     pub(crate) fn lose_peer(&mut self, lost: impl FnMut(PacketId)) {
         self.sender.lose_session(lost);
         self.receiver.clear();
-        self.record(JournalEntry::PeerLost);
+        // Otherwise there was nothing to forget.
+        if self.present {
+            self.present = false;
+            self.record(JournalEntry::PeerLost);
+        }
     }
 
     /// Whether there is a message that was never sent.

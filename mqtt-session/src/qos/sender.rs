@@ -201,11 +201,13 @@ impl Sender {
         restored
     }
 
-    /// A message that was accepted in another life was sent in it too.
+    /// A message that was accepted in another life was sent in it too, as the next one in its order.
     pub(crate) fn restore_sent(&mut self, id: PacketId) -> bool {
         let round = self.round;
-        match self.slots.get_mut(usize::from(index_of(id))) {
-            Some(Slot { content: Content::Message { sent, .. }, .. }) => {
+        match self.slots.get_mut(usize::from(self.fresh)) {
+            Some(Slot { content: Content::Message { sent, .. }, .. })
+                if self.fresh == index_of(id) =>
+            {
                 *sent = Some(round);
                 self.skip_sent();
                 true
