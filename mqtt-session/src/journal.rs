@@ -1,7 +1,7 @@
 //! What a session has to remember beyond a crash.
 
 use bytes::Bytes;
-use mqtt_proto::{PacketId, Publication};
+use mqtt_proto::{PacketId, ProtocolVersion, Publication, Storage};
 
 use crate::Instant;
 
@@ -78,4 +78,14 @@ pub enum RestoreError {
     /// More messages than the session may hold.
     #[error("there are more messages than the limit of {0}")]
     Limit(u16),
+}
+
+/// The version of the PUBLISH that a message is kept as: 5.0 if it has properties. Without any the
+/// packet of 3.1.1 is a byte shorter, and so every message fits that either version can send.
+pub(crate) fn kept_version<B: Storage>(publication: &Publication<B>) -> ProtocolVersion {
+    if publication.message.properties.is_empty() {
+        ProtocolVersion::V311
+    } else {
+        ProtocolVersion::V5
+    }
 }

@@ -8,6 +8,7 @@ use mqtt_proto::{PacketId, Publication, QoS, TopicName};
 use crate::{
     Instant, JournalEntry, PublishError, RestoreError,
     connection::check_alias,
+    journal::kept_version,
     qos::{
         PacketIdSet, Receiver, Sender,
         transition::{AckInput, SendState, SendStep},
@@ -87,6 +88,7 @@ impl Session {
         Ok(session)
     }
 
+    /// What this entry did, once more.
     pub(crate) fn replay(&mut self, entry: JournalEntry) -> Result<(), RestoreError> {
         let (id, done) = match entry {
             JournalEntry::Accepted { id, publication, .. }
@@ -166,7 +168,8 @@ impl Session {
     ///
     /// # Errors
     /// [`PublishError::NotConnected`] for QoS 0, [`PublishError::Full`],
-    /// [`PublishError::TopicAlias`].
+    /// [`PublishError::TopicAlias`], [`PublishError::Encode`] if no packet can carry it with its
+    /// properties.
     pub fn publish(
         &mut self,
         now: Instant,
@@ -175,7 +178,7 @@ impl Session {
         if publication.qos == QoS::AtMostOnce {
             return Err(PublishError::NotConnected);
         }
-        check_alias(&publication.message)?;
+        check(&publication)?;
         let recorded = self.journal.as_ref().map(|_| publication.clone());
         let id = self.sender.accept(now, publication).ok_or(self.full())?;
         if let Some(publication) = recorded {
@@ -334,4 +337,12 @@ impl Session {
             journal.push_back(entry);
         }
     }
+}
+
+/// That the message can be said, and so be written down as a packet.
+fn check(publication: &Publication<Bytes>) -> Result<(), PublishError> {
+    check_alias(&publication.message)?;
+    let publish = publication.as_ref().into_publish(PacketId::MIN);
+    publish.encoded_len(kept_version(publication))?;
+    Ok(())
 }
