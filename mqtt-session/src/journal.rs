@@ -1,7 +1,23 @@
 //! What a session has to remember beyond a crash.
 
+#[cfg(feature = "std")]
+mod batch;
+#[cfg(feature = "std")]
+mod disk;
+mod entry;
+#[cfg(feature = "std")]
+mod file;
+#[cfg(feature = "std")]
+mod store;
+
 use bytes::Bytes;
 use mqtt_proto::{PacketId, ProtocolVersion, Publication, Storage};
+
+pub use entry::EntryError;
+#[cfg(feature = "std")]
+pub use file::{
+    Damage, DamageCause, FileJournal, FileJournalError, FileJournalOptions, Restored, SyncPolicy,
+};
 
 use crate::Instant;
 

@@ -88,6 +88,8 @@ mod client_error;
 mod config;
 mod connection;
 mod driver;
+#[cfg(feature = "std")]
+mod epoch;
 mod error;
 mod inbound;
 mod journal;
@@ -112,9 +114,15 @@ pub use client_error::{ClientError, ConnectError};
 pub use config::ServerConfig;
 pub use connection::remaining_expiry;
 pub use driver::ClientDriver;
+#[cfg(feature = "std")]
+pub use epoch::Epoch;
 pub use error::{CallError, CloseReason, CommandError, Outcome, PublishError, Violation};
 pub use inbound::Inbound;
-pub use journal::{JournalEntry, RestoreError};
+#[cfg(feature = "std")]
+pub use journal::{
+    Damage, DamageCause, FileJournal, FileJournalError, FileJournalOptions, Restored, SyncPolicy,
+};
+pub use journal::{EntryError, JournalEntry, RestoreError};
 pub use options::{ClientOptions, OptionsError, Overflow, Resubscribe};
 pub use payload::IntoPayload;
 pub use receipt::Receipt;

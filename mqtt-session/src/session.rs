@@ -88,6 +88,14 @@ impl Session {
         Ok(session)
     }
 
+    /// The same session, that takes no more while it has so many messages.
+    #[cfg(feature = "std")]
+    pub(crate) fn with_limit(mut self, limit: u16) -> Self {
+        self.limit = limit;
+        self.sender.set_limit(limit);
+        self
+    }
+
     /// What this entry did, once more.
     pub(crate) fn replay(&mut self, entry: JournalEntry) -> Result<(), RestoreError> {
         let (id, done) = match entry {

@@ -180,6 +180,12 @@ impl Sender {
         Some(id_of(at))
     }
 
+    /// From here on; what is there stays.
+    #[cfg(feature = "std")]
+    pub(crate) const fn set_limit(&mut self, limit: u16) {
+        self.limit = limit;
+    }
+
     /// A message that was accepted in another life.
     pub(crate) fn restore(
         &mut self,
