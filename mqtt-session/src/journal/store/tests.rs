@@ -340,26 +340,25 @@ fn after_a_failure_the_next_commit_writes_everything() {
     }
 }
 
+/// A disk with this file and no other.
+fn disk_of(bytes: &[u8]) -> Memory {
+    let content = Content { synced: bytes.len(), bytes: bytes.to_vec() };
+    Memory::of(vec![content], Names::from([(Name::Journal, 0)]))
+}
+
 /// A file of the whole script with one bit turned in the middle of it.
-fn damaged() -> (Memory, Vec<u8>) {
-    let mut disk = Memory::empty();
-    let large = FileJournalOptions::new(SyncPolicy::Always);
-    let (mut store, _) = Store::open(disk.clone(), large).expect("nothing fails");
-    run(&mut store, &script());
-    let mut bytes = disk.bytes(Name::Journal).expect("a file");
+fn damaged() -> Vec<u8> {
+    let (mut bytes, _) = one_file();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    disk = Memory::empty();
-    let content = Content { synced: bytes.len(), bytes: bytes.clone() };
-    disk.0.borrow_mut().files.push(content);
-    disk.0.borrow_mut().names = vec![Names::from([(Name::Journal, 0)])];
-    (disk, bytes)
+    bytes
 }
 
 #[test]
 fn a_crash_while_a_damaged_file_is_put_aside_loses_neither_it_nor_what_was_good() {
     let sync = SyncPolicy::Always;
-    let (disk, bytes) = damaged();
+    let bytes = damaged();
+    let disk = disk_of(&bytes);
     let (store, flaw) = open(&disk.after_kill(), sync).expect("nothing fails");
     let flaw = flaw.expect("damage");
     assert_eq!((flaw.cause, flaw.kept), (DamageCause::Checksum, Some(Name::Damaged(1))));
@@ -385,7 +384,8 @@ fn a_crash_while_a_damaged_file_is_put_aside_loses_neither_it_nor_what_was_good(
 #[test]
 fn no_more_than_eight_damaged_files_are_kept() {
     let sync = SyncPolicy::Always;
-    let (disk, bytes) = damaged();
+    let bytes = damaged();
+    let disk = disk_of(&bytes);
     for round in 1..=MAX_DAMAGED + 2 {
         let damaged = bytes.iter().copied().chain([round]).collect::<Vec<_>>();
         let mut state = disk.0.borrow_mut();
@@ -409,8 +409,7 @@ fn written(entries: &[JournalEntry]) -> Memory {
         batches.close();
     }
     bytes.extend_from_slice(batches.closed());
-    let content = Content { synced: bytes.len(), bytes };
-    Memory::of(vec![content], Names::from([(Name::Journal, 0)]))
+    disk_of(&bytes)
 }
 
 #[test]
@@ -424,8 +423,7 @@ fn a_batch_that_no_session_has_written_is_not_used_in_part() {
     batches.push(&accepted(1)).expect("an entry");
     batches.close();
     bytes.extend_from_slice(batches.closed());
-    let content = Content { synced: bytes.len(), bytes };
-    let disk = Memory::of(vec![content], Names::from([(Name::Journal, 0)]));
+    let disk = disk_of(&bytes);
     let (store, flaw) = open(&disk, SyncPolicy::Always).expect("nothing fails");
     assert_eq!(snapshot(&store), [accepted(1)]);
     let flaw = flaw.expect("damage");
@@ -455,8 +453,7 @@ fn a_later_version_is_left_as_it_is() {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&head[..16]);
     head[16..].copy_from_slice(&hasher.finalize().to_le_bytes());
-    let content = Content { synced: HEADER, bytes: head.to_vec() };
-    let disk = Memory::of(vec![content], Names::from([(Name::Journal, 0)]));
+    let disk = disk_of(&head);
     assert!(matches!(open(&disk, SyncPolicy::Always), Err(OpenError::Version(2))));
     assert_eq!(disk.bytes(Name::Journal), Some(head.to_vec()));
 }
@@ -492,4 +489,71 @@ fn a_file_is_written_anew_once_it_is_large_and_not_worth_it() {
     }
     assert!(store.generation - generation < 12, "{}", store.generation - generation);
     let _: String = format!("{store:?}");
+}
+
+/// The script in one file, and its size after each commit, beginning with none.
+fn one_file() -> (Vec<u8>, Vec<u64>) {
+    let disk = Memory::empty();
+    let large = FileJournalOptions::new(SyncPolicy::Always);
+    let (mut store, _) = Store::open(disk.clone(), large).expect("nothing fails");
+    let mut sizes = vec![store.len()];
+    for entries in &script() {
+        run(&mut store, std::slice::from_ref(entries));
+        sizes.push(store.len());
+    }
+    (disk.bytes(Name::Journal).expect("a file"), sizes)
+}
+
+/// What is good before this byte is used, and nothing else; the rest is reported, and kept aside unless
+/// it was never finished.
+fn check_damaged(sizes: &[u64], bytes: &[u8], at: u64, unfinished: bool) {
+    let (script, states) = (script(), states(&script()));
+    let whole = sizes.iter().filter(|&&size| size <= at).count().saturating_sub(1);
+    let disk = disk_of(bytes);
+    let large = FileJournalOptions::new(SyncPolicy::Always);
+    let (mut store, flaw) = Store::open(disk.clone(), large).expect("nothing fails");
+    assert_eq!(snapshot(&store), states[whole], "byte {at}");
+    let offset = if at < HEADER as u64 { 0 } else { sizes[whole] };
+    let lost = bytes.len() as u64 - offset;
+    // A file of nothing is none that was ever finished.
+    if lost == 0 && !bytes.is_empty() {
+        assert_eq!(flaw, None, "byte {at}");
+    } else {
+        let flaw = flaw.unwrap_or_else(|| panic!("byte {at}: no damage"));
+        assert_eq!((flaw.offset, flaw.lost), (offset, lost), "byte {at}");
+        let cause = match (unfinished, at < HEADER as u64) {
+            (true, _) => DamageCause::Unfinished,
+            (false, true) => DamageCause::Header,
+            (false, false) => DamageCause::Checksum,
+        };
+        assert_eq!(flaw.cause, cause, "byte {at}");
+        let kept = (!unfinished).then_some(Name::Damaged(1));
+        assert_eq!(flaw.kept, kept, "byte {at}");
+        assert_eq!(kept.and_then(|kept| disk.bytes(kept)), kept.map(|_| bytes.to_vec()));
+    }
+    // It goes on from there, and what was damaged is reported once.
+    assert_eq!(run(&mut store, &script[whole..]).0, script.len() - whole, "byte {at}");
+    let (store, flaw) = Store::open(disk.after_kill(), large).expect("nothing fails");
+    assert_eq!((snapshot(&store), flaw), (states[script.len()].clone(), None), "byte {at}");
+}
+
+#[test]
+fn a_file_cut_after_any_byte_loses_the_batch_that_was_cut_and_what_followed_it() {
+    let (bytes, sizes) = one_file();
+    assert!(sizes.len() > 40);
+    for len in 0..bytes.len() {
+        check_damaged(&sizes, &bytes[..len], len as u64, true);
+    }
+}
+
+#[test]
+fn a_file_with_any_bit_turned_loses_the_batch_it_is_in_and_what_followed_it() {
+    let (bytes, sizes) = one_file();
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            check_damaged(&sizes, &damaged, at as u64, false);
+        }
+    }
 }
