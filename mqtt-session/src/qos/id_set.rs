@@ -58,6 +58,7 @@ impl PacketIdSet {
 
     /// Whether it is in the set.
     #[must_use]
+    #[inline]
     pub fn contains(&self, id: PacketId) -> bool {
         let (number, word, bit) = place(id);
         self.find(number).is_ok_and(|at| self.pages[at].bits[word] & bit != 0)
@@ -91,7 +92,18 @@ impl PacketIdSet {
         self.len = 0;
     }
 
+    /// Where a page is or would be. Identifiers are taken from 1 upwards, so most sets have all their
+    /// pages from the first one on, each in its place.
+    #[inline]
     fn find(&self, number: u8) -> Result<usize, usize> {
+        match self.pages.get(usize::from(number)) {
+            Some(page) if page.number == number => Ok(number.into()),
+            _ => self.search(number),
+        }
+    }
+
+    #[inline(never)]
+    fn search(&self, number: u8) -> Result<usize, usize> {
         self.pages.binary_search_by_key(&number, |page| page.number)
     }
 }
