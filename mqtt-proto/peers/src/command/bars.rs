@@ -9,7 +9,7 @@ use crate::{
 };
 
 use Direction::{Decode, Encode, Flow};
-use Limit::{Instructions, InstructionsOver, NoAllocation, NotSlower, Times, TimesInstructions};
+use Limit::{Instructions, InstructionsOver, NoAllocation, NotSlower, Times};
 use Rival::{AnyPeer, BorrowingPeer, OwnedPeer, Split};
 
 const BORROWED: &str = "ours:borrowed";
@@ -28,8 +28,6 @@ struct Bar {
 enum Limit {
     /// So many times the wall time of another.
     Times(f64, Rival),
-    /// So many times the instructions of another.
-    TimesInstructions(f64, Rival),
     /// At most as slow as the fastest of these, and 10 % or 1 ns, whichever is larger.
     NotSlower(Rival),
     /// Instructions per packet.
@@ -97,10 +95,6 @@ const SESSION_BARS: &[Bar] = &[
     bar(Flow, OWNED, FLOWS_V4, Times(0.5, AnyPeer)),
     bar(Flow, BORROWED, FLOWS_V5, Times(0.4, AnyPeer)),
     bar(Flow, OWNED, FLOWS_V5, Times(0.4, AnyPeer)),
-    bar(Flow, BORROWED, FLOWS_V4, TimesInstructions(0.5, AnyPeer)),
-    bar(Flow, OWNED, FLOWS_V4, TimesInstructions(0.5, AnyPeer)),
-    bar(Flow, BORROWED, FLOWS_V5, TimesInstructions(0.4, AnyPeer)),
-    bar(Flow, OWNED, FLOWS_V5, TimesInstructions(0.4, AnyPeer)),
     bar(Flow, BORROWED, ALL, NoAllocation),
     bar(Flow, OWNED, ALL, NoAllocation),
 ];
@@ -249,9 +243,6 @@ impl Bar {
             NotSlower(_) if self.ours != HEAD && PUBLISH_16K.contains(&case) => false,
             NotSlower(rival) => self.rival(&measured.wall, case, rival).is_some(),
             Times(_, rival) => self.rival(&measured.wall, case, rival).is_some(),
-            TimesInstructions(_, rival) => {
-                self.rival(&measured.instructions, case, rival).is_some()
-            }
             _ => true,
         }
     }
@@ -273,12 +264,6 @@ impl Bar {
                 let figure =
                     format!("{} ns = {times_it:.2} x {name} (least: {at_least:.2} x)", short(ns));
                 Some((figure, format!("{times} x"), ns <= times * theirs))
-            }
-            TimesInstructions(times, rival) => {
-                let count = get(&measured.instructions, case)?;
-                let (name, theirs) = self.rival(&measured.instructions, case, rival)?;
-                let figure = format!("{count:.0} instructions = {:.2} x {name}", count / theirs);
-                Some((figure, format!("{times} x"), count <= times * theirs))
             }
             NotSlower(rival) => {
                 let ns = get(&measured.wall, case)?;
@@ -354,8 +339,6 @@ mod tests {
         check(NotSlower(AnyPeer), 9.1, false);
         check(NotSlower(OwnedPeer), 22.0, true);
         check(NotSlower(OwnedPeer), 22.1, false);
-        check(TimesInstructions(0.75, AnyPeer), 6.0, true);
-        check(TimesInstructions(0.75, AnyPeer), 6.1, false);
         check(Instructions(180.0), 180.0, true);
         check(Instructions(180.0), 181.0, false);
         check(NoAllocation, 0.0, true);

@@ -1,6 +1,6 @@
 //! Writes what was measured into the tables of a document.
 
-use std::{fs, process::Command};
+use std::{error::Error, fs, io, process::Command};
 
 use super::{Result, wall};
 use crate::{
@@ -8,22 +8,40 @@ use crate::{
     peers::peers,
 };
 
-/// Puts each table between the two lines `<!-- table: NAME -->` and `<!-- end -->`.
+/// Puts each table between the two lines `<!-- table: NAME -->` and `<!-- end -->`. What was not
+/// measured here stays as it is.
 pub fn run(path: &str) -> Result {
     let document = fs::read_to_string(path)?;
+    Ok(fs::write(path, fill(&document, table)?)?)
+}
+
+fn fill(document: &str, table: impl Fn(&str) -> Result<String>) -> Result<String> {
     let mut lines = document.lines();
     let mut out = String::new();
     while let Some(line) = lines.next() {
         out += &format!("{line}\n");
         let name = line.strip_prefix("<!-- table: ").and_then(|rest| rest.strip_suffix(" -->"));
         let Some(name) = name else { continue };
-        if !lines.any(|line| line == "<!-- end -->") {
-            return Err(format!("{name}: has no end").into());
+        let mut old = Vec::new();
+        loop {
+            match lines.next() {
+                Some("<!-- end -->") => break,
+                Some(line) => old.push(line),
+                None => return Err(format!("{name}: has no end").into()),
+            }
         }
-        let table = table(name).map_err(|error| format!("{name}: {error}"))?;
+        let table = match table(name) {
+            Err(error) if is_missing(&*error) => old.join("\n"),
+            table => table.map_err(|error| format!("{name}: {error}"))?,
+        };
         out += &format!("\n{}\n\n<!-- end -->\n", table.trim());
     }
-    Ok(fs::write(path, out)?)
+    Ok(out)
+}
+
+fn is_missing(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn table(name: &str) -> Result<String> {
@@ -97,4 +115,23 @@ fn machine() -> Result<String> {
         version("rustc")?,
         version("valgrind")?
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_was_not_measured_stays() {
+        let document = "a\n<!-- table: new -->\n\nx\n\n<!-- end -->\nb\n\
+                        <!-- table: kept -->\n\ny\n\n<!-- end -->\nc\n";
+        let table = |name: &str| match name {
+            "new" => Ok("z".into()),
+            "kept" => Err(io::Error::from(io::ErrorKind::NotFound).into()),
+            name => Err(name.into()),
+        };
+        assert_eq!(fill(document, table).unwrap(), document.replace('x', "z"));
+        assert!(fill("<!-- table: none -->\n<!-- end -->\n", table).is_err());
+        assert!(fill("<!-- table: new -->\n", table).is_err());
+    }
 }

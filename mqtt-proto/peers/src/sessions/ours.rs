@@ -1,5 +1,6 @@
-//! `Client` and `Server`. The server takes packets that borrow from its read buffer, or that share
-//! it; the client has only the one way.
+//! `Client` and `Server`, with packets that borrow from the read buffers: `decode` and
+//! `handle_packet` of both; or that share them: `handle_input` of the client, `decode_bytes` and
+//! `handle_packet` of the server.
 
 use std::hint::black_box;
 
@@ -70,7 +71,17 @@ impl<const OWNED: bool> Pair<OWNED> {
     }
 
     fn read_client(&mut self) {
-        self.client.handle_input(NOW, &mut self.client_src);
+        if OWNED {
+            self.client.handle_input(NOW, &mut self.client_src);
+        } else {
+            let mut used = 0;
+            while let Some((packet, len)) = self.client.decode(NOW, &self.client_src[used..]) {
+                let inbound = self.client.handle_packet(NOW, packet);
+                assert_eq!(inbound, None, "all messages go the other way");
+                used += len;
+            }
+            self.client_src.advance(used);
+        }
         while let Some(action) = self.client.poll_action() {
             match black_box(&action) {
                 ClientAction::Connected(_) => {}
