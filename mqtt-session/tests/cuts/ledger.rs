@@ -24,6 +24,8 @@ struct Entry {
     count: usize,
     /// Its place among the PUBRECs, once that came.
     rank: Option<u32>,
+    /// The last connection PUBREL was sent on.
+    released: Option<u32>,
     /// It has an outcome, but the receiver may hold its identifier until PUBCOMP comes.
     held: bool,
     outcome: Option<Outcome>,
@@ -69,6 +71,7 @@ impl Ledger {
             sent: None,
             count: 0,
             rank: None,
+            released: None,
             held: false,
             outcome: None,
             session_lost: false,
@@ -104,9 +107,11 @@ impl Ledger {
     }
 
     /// A PUBREL went out; the place of its PUBREC among all of them, if the exchange is open.
-    pub(crate) fn release_written(&self, id: u16) -> Option<u32> {
-        let entry = &self.entries[self.open(id)?];
+    pub(crate) fn release_written(&mut self, id: u16, connection: u32) -> Option<u32> {
+        let at = self.open(id)?;
+        let entry = &mut self.entries[at];
         assert!(entry.rank.is_some(), "PUBREL {id} before its PUBREC");
+        entry.released = Some(connection);
         entry.rank
     }
 
@@ -171,6 +176,20 @@ impl Ledger {
     pub(crate) fn lose(&mut self) {
         for entry in &mut self.entries {
             entry.session_lost |= entry.is_open() && entry.sent.is_some();
+        }
+    }
+
+    /// Nothing moves any more: what is owed was sent on this connection, as far as the quota goes
+    /// [MQTT-4.4.0-1].
+    pub(crate) fn check_sent(&self, connection: u32, has_quota: bool) {
+        for entry in self.entries.iter().filter(|entry| entry.is_open()) {
+            match entry.rank {
+                Some(_) => assert_eq!(entry.released, Some(connection), "is PUBREL of {entry:?}"),
+                None if has_quota => {
+                    assert_eq!(entry.sent, Some(connection), "is PUBLISH of {entry:?}");
+                }
+                None => {}
+            }
         }
     }
 

@@ -69,7 +69,7 @@ pub(crate) struct Watch<'a> {
     pub(crate) now: Instant,
     /// Which connection this is.
     pub(crate) connection: u32,
-    /// Of what the writer publishes.
+    /// Of what the writer publishes; where bytes arrive, of what the reader does.
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) trace: Option<&'a mut Vec<String>>,
 }
@@ -174,7 +174,7 @@ impl Pipe {
             Packet::PubComp(ack) => self.answer_written(PacketType::PubComp, ack.id, ack.reason),
             Packet::PubRel(ack) => {
                 let id = ack.id.get();
-                if let Some(rank) = watch.ledger.release_written(id) {
+                if let Some(rank) = watch.ledger.release_written(id, watch.connection) {
                     // [MQTT-4.6.0-4]
                     assert!(self.last_release < Some(rank), "PUBREL {id} out of order");
                     self.last_release = Some(rank);
@@ -219,8 +219,12 @@ impl Pipe {
         Seen::Ack { packet, id: id.get(), reason }
     }
 
-    /// So many bytes arrive. `back` is the other way, `writers` what its reader publishes, which is
-    /// what acknowledgements are about. Whether they had a CONNACK that knew of no session.
+    pub(crate) const fn has_quota(&self) -> bool {
+        self.in_flight < self.window
+    }
+
+    /// So many bytes arrive. `back` is the other way, and `watch` has the ledger of the reader, which
+    /// is what acknowledgements are about. Whether there was a CONNACK that knew of no session.
     pub(crate) fn arrive(&mut self, count: usize, back: &mut Self, watch: &mut Watch<'_>) -> bool {
         self.arrived += count;
         let mut no_session = false;

@@ -66,7 +66,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         "messages that expire",
         ONLY_V5,
-        "up 2 a for 10; up 1 b for 100; down 2 c for 10; down 1 d for 100",
+        "up 1 a for 100; up 2 b for 10; down 2 c for 100; down 1 d for 10",
     )
     .with(|s| {
         s.windows = [1, 1];
@@ -76,7 +76,7 @@ pub(crate) const ROWS: &[Row] = &[
         "topic aliases",
         ONLY_V5,
         "down 2 a on room/1; up 2 b on room/1; down 1 c on room/1; up 1 d on room/1; \
-         down 2 e on room/2",
+         down 2 e on room/2; down 1 f on room/1",
     )
     .with(|s| s.aliases = 2),
     row(

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, iter::from_fn, time::Duration};
 
 use bytes::BytesMut;
 use mqtt_session::{
-    Client, Instant, JournalEntry, Receipt, Server, Session,
+    Client, ClientState, Instant, JournalEntry, Receipt, Server, Session,
     proto::{Message, PacketId, ReasonCode, Status},
 };
 
@@ -204,6 +204,7 @@ impl<'a> World<'a> {
             if self.arrive_up() | self.arrive_down() {
                 continue;
             }
+            self.check_sent();
             let link = self.link.as_ref().expect("there is always one");
             if link.up.is_cut() || link.down.is_cut() || self.client_closed {
                 self.end();
@@ -401,6 +402,18 @@ impl<'a> World<'a> {
         assert!(session.snapshot().eq(known), "another session was restored");
         let options = self.scenario.options.clone();
         self.client = Client::with_session(options, session).expect("legal options");
+    }
+
+    /// What is to be sent was.
+    fn check_sent(&self) {
+        let link = self.link.as_ref().expect("there is always one");
+        let [up, down] = &self.ledgers;
+        if self.client.state() == ClientState::Connected {
+            up.check_sent(link.number, link.up.has_quota());
+        }
+        if link.server.is_connected() {
+            down.check_sent(link.number, link.down.has_quota());
+        }
     }
 
     fn journaled(&self, session: Session) -> Session {
