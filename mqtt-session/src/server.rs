@@ -374,7 +374,7 @@ impl Server {
         self.connection.check_publish(&Publish { delivery, retain, message })?;
         if session.is_full() || !self.ended.is_empty() {
             let untold = |id| self.ended.iter().any(|(ended, _)| *ended == id);
-            session.sender.set_aside(untold).ok_or(session.full())?;
+            session.sender.set_aside(untold).ok_or_else(|| session.full())?;
             if session.is_full() {
                 session.expire(now, |id| self.ended.push((id, Outcome::Expired)));
             }

@@ -188,7 +188,7 @@ impl Session {
         }
         check(&publication)?;
         let recorded = self.journal.as_ref().map(|_| publication.clone());
-        let id = self.sender.accept(now, publication).ok_or(self.full())?;
+        let id = self.sender.accept(now, publication).ok_or_else(|| self.full())?;
         if let Some(publication) = recorded {
             self.record(JournalEntry::Accepted { id, accepted: now, sent: false, publication });
         }

@@ -169,7 +169,10 @@ fn what_belongs_to_another_packet_is_not_accepted() {
     assert_eq!(session.open(), 0);
 }
 
-fn property() -> impl Strategy<Value = (Option<u32>, Option<String>, Vec<(String, String)>, bool)> {
+/// Message Expiry Interval, Content Type, User Properties, Payload Format Indicator.
+type Parts = (Option<u32>, Option<String>, Vec<(String, String)>, bool);
+
+fn property() -> impl Strategy<Value = Parts> {
     let text = "[a-zäöü]{0,20}";
     let users = prop::collection::vec((text, text), 0..3);
     (any::<Option<u32>>(), prop::option::of(text), users, any::<bool>())

@@ -88,7 +88,7 @@ fn absolute(path: &Path) -> io::Result<PathBuf> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let name = path.file_name().ok_or(error)?;
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            Ok(fs::canonicalize(parent.unwrap_or(Path::new(".")))?.join(name))
+            Ok(fs::canonicalize(parent.unwrap_or_else(|| Path::new(".")))?.join(name))
         }
         path => path,
     }
