@@ -288,6 +288,42 @@ fn in_3_1_1_a_repetition_takes_no_second_slot_and_its_answer_gives_none() {
 }
 
 #[test]
+fn in_3_1_1_the_answer_to_a_repetition_is_not_taken_for_that_to_another_message() {
+    for role in common::lone::ROLES {
+        let mut lone = lone(role, V311);
+        let first = lone.publish(Q1, "a");
+        lone.said();
+        lone.pass(TIMEOUT);
+        lone.timeout();
+        assert_eq!(lone.said(), ["PUBLISH 1 q1 dup a"], "{role:?}");
+        lone.hear(&puback(first));
+        assert_eq!(lone.finished, [(first, ACKNOWLEDGED)]);
+        let second = lone.publish(Q1, "b");
+        lone.hear(&puback(first));
+        assert_eq!(lone.finished.len(), 1, "{role:?}: {second} is not answered yet");
+        lone.hear(&puback(second));
+        assert_eq!(lone.finished.len(), 2, "{role:?}");
+
+        let first = lone.publish(Q2, "c");
+        lone.said();
+        lone.pass(TIMEOUT);
+        lone.timeout();
+        assert_eq!(lone.said(), [format!("PUBLISH {first} q2 dup c")], "{role:?}");
+        // Both are answered, and so are both PUBRELs.
+        for _ in 0..2 {
+            lone.hear(&pubrec(first));
+        }
+        lone.hear(&pubcomp(first));
+        let second = lone.publish(Q2, "d");
+        lone.hear(&pubcomp(first));
+        assert_eq!(lone.closed, None, "{role:?}: the peer has done nothing wrong");
+        lone.hear(&pubrec(second));
+        lone.hear(&pubcomp(second));
+        assert_eq!(lone.finished.len(), 4, "{role:?}");
+    }
+}
+
+#[test]
 fn what_comes_due_at_the_same_time_is_done_in_order() {
     // What has expired is given up first; then answers are asked for, which says as well as a
     // PINGREQ that the client is there. After it they would be put off, each time.
