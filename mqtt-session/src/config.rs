@@ -49,8 +49,10 @@ pub struct ServerConfig {
     /// what the client sends may take as much again, at least 16 KiB.
     pub max_transmit: usize,
     /// How long a client may take to answer a PUBLISH of QoS 1 or 2, or a PUBREL; for ever by
-    /// default, never less than a millisecond. After it 5.0 clients are disconnected, to resume their session; to 3.1.1 clients
-    /// everything that is open is sent again, PUBLISH with DUP.
+    /// default, never less than a millisecond. After it 5.0 clients are disconnected, to resume
+    /// their session; to 3.1.1 clients everything that is open is sent again, PUBLISH with DUP. An
+    /// identifier that was sent again rests until the next connection; when as many rest as may be
+    /// queued, 3.1.1 clients are disconnected too.
     pub ack_timeout: Option<Duration>,
 }
 

@@ -381,15 +381,15 @@ impl Connection {
         session.sender.oldest_sent().map(|sent| sent.max(self.ack_awaited) + timeout)
     }
 
-    /// It has. In 3.1.1 everything open is sent again; in 5.0 nothing may be but on a new connection
-    /// [MQTT-4.4.0-1], so this one ends.
+    /// It has. In 3.1.1 everything open is sent again, as long as that leaves identifiers for others;
+    /// in 5.0 nothing may be but on a new connection [MQTT-4.4.0-1], so this one ends.
     pub(crate) fn handle_ack_timeout(
         &mut self,
         session: &mut Session,
         now: Instant,
         ended: impl FnMut(&mut Session, PacketId, Outcome),
     ) -> Option<CloseReason> {
-        if self.version == ProtocolVersion::V5 {
+        if self.version == ProtocolVersion::V5 || session.sender.is_worn() {
             self.say_disconnect(now, ReasonCode::UNSPECIFIED_ERROR);
             return Some(CloseReason::AckTimeout);
         }

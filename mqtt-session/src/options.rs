@@ -356,7 +356,8 @@ impl ClientOptions {
     /// default, never less than a millisecond. After it, in 5.0 the connection is closed as
     /// [`CloseReason::AckTimeout`](crate::CloseReason::AckTimeout), to resume the session over
     /// another; in 3.1.1 everything that is open is sent again on the same connection, PUBLISH with
-    /// DUP, which 5.0 forbids [MQTT-4.4.0-1].
+    /// DUP, which 5.0 forbids [MQTT-4.4.0-1]. An identifier that was sent again rests until the next
+    /// connection; when as many rest as may be [pending](Self::max_pending), 3.1.1 does as 5.0.
     #[must_use]
     pub const fn ack_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.ack_timeout = match timeout {

@@ -324,6 +324,38 @@ fn in_3_1_1_the_answer_to_a_repetition_is_not_taken_for_that_to_another_message(
 }
 
 #[test]
+fn in_3_1_1_a_connection_does_not_wear_out_its_identifiers() {
+    // Each that was repeated rests until the next connection; with as many of them as may be open a
+    // late answer ends this one, as it does in 5.0.
+    for role in common::lone::ROLES {
+        let mut setup = Setup::new(role, V311).ack_timeout(Some(TIMEOUT));
+        setup.config.max_queued = 3;
+        let mut lone = setup.options(|options| options.max_pending(3)).connected();
+        for number in 1..=3 {
+            assert_eq!(lone.publish(Q1, "a"), number, "{role:?}");
+            lone.said();
+            lone.pass(TIMEOUT);
+            lone.timeout();
+            assert_eq!(lone.said(), [format!("PUBLISH {number} q1 dup a")], "{role:?}");
+            lone.hear(&puback(number));
+        }
+        assert_eq!(lone.publish(Q1, "b"), 4, "{role:?}");
+        lone.said();
+        lone.pass(TIMEOUT);
+        lone.timeout();
+        assert_eq!(lone.closed, Some(CloseReason::AckTimeout), "{role:?}");
+        assert_eq!(lone.said(), [""; 0], "{role:?}: 3.1.1 has no word for it");
+        lone.cut();
+        lone.connect();
+        assert_eq!(lone.said().last().map(String::as_str), Some("PUBLISH 4 q1 dup b"), "{role:?}");
+        lone.hear(&puback(4));
+        for _ in 0..3 {
+            assert!((1..=4).contains(&lone.publish(Q1, "c")), "{role:?}: they come again");
+        }
+    }
+}
+
+#[test]
 fn what_comes_due_at_the_same_time_is_done_in_order() {
     // What has expired is given up first; then answers are asked for, which says as well as a
     // PINGREQ that the client is there. After it they would be put off, each time.

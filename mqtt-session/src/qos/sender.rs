@@ -506,6 +506,12 @@ impl Sender {
         Some(id_of(new))
     }
 
+    /// Whether as many identifiers rest as may be taken: it is time for another connection. A peer
+    /// that is always late would use up one after the other.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.walk(self.resting.head).count() >= self.limit.into()
+    }
+
     /// Whether there is a message that was never sent.
     pub(crate) const fn has_fresh(&self) -> bool {
         self.fresh != NONE
