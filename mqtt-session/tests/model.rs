@@ -38,6 +38,8 @@ struct World {
     windows: [u16; 2],
     max_transmit: usize,
     capacity: usize,
+    /// How long either side waits for an answer.
+    ack_timeout: Option<Duration>,
 }
 
 fn qos() -> impl Strategy<Value = QoS> {
@@ -60,12 +62,14 @@ fn op() -> impl Strategy<Value = Op> {
 fn world() -> impl Strategy<Value = World> {
     let version = prop_oneof![Just(ProtocolVersion::V311), Just(ProtocolVersion::V5)];
     let windows = prop::array::uniform2(1..5u16);
-    (version, windows, 1..150usize, 1..40usize).prop_map(
-        |(version, windows, max_transmit, capacity)| World {
+    let ack_timeout = prop::option::of((1..10u64).prop_map(Duration::from_secs));
+    (version, windows, 1..150usize, 1..40usize, ack_timeout).prop_map(
+        |(version, windows, max_transmit, capacity, ack_timeout)| World {
             version,
             windows,
             max_transmit,
             capacity,
+            ack_timeout,
         },
     )
 }
@@ -156,11 +160,13 @@ impl Run {
             .keep_alive(60)
             .receive_maximum(ours)
             .max_in_flight(ours)
-            .max_transmit(world.max_transmit);
+            .max_transmit(world.max_transmit)
+            .ack_timeout(world.ack_timeout);
         let mut pair = Pair::new(options, world.version);
         pair.config.receive_maximum = theirs;
         pair.config.max_in_flight = theirs;
         pair.config.max_transmit = world.max_transmit;
+        pair.config.ack_timeout = world.ack_timeout;
         (pair.up.capacity, pair.down.capacity) = (world.capacity, world.capacity);
         pair.connect();
         pair.run();
@@ -231,8 +237,16 @@ impl Run {
         let pair = &mut self.pair;
         for closed in [&pair.client_closed, &pair.server_closed].into_iter().flatten() {
             use mqtt_session::CloseReason as Reason;
-            let quiet = matches!(closed, Reason::KeepAliveTimeout | Reason::ConnectTimeout);
-            let told = matches!(closed, Reason::Disconnected(ReasonCode::KEEP_ALIVE_TIMEOUT));
+            let quiet = matches!(
+                closed,
+                Reason::KeepAliveTimeout | Reason::ConnectTimeout | Reason::AckTimeout
+            );
+            let told = matches!(
+                closed,
+                Reason::Disconnected(
+                    ReasonCode::KEEP_ALIVE_TIMEOUT | ReasonCode::UNSPECIFIED_ERROR
+                )
+            );
             assert!(quiet || told, "{closed}");
         }
         // Two windows at most: this connection's, and what an earlier one left to be released.
