@@ -5,7 +5,7 @@ use core::{num::NonZeroU32, time::Duration};
 
 use bytes::Bytes;
 use mqtt_session::{
-    Instant, PublishError,
+    Instant, Outcome, PublishError,
     proto::{
         Message, Properties, Property, PropertyId, PropertySet, Publication, QoS, ReasonCode,
         TopicName,
@@ -202,7 +202,11 @@ impl Broker {
         let result = match place {
             // [section 4.1] QoS 0 is not kept for a client that is away.
             Place::Offline(_) if qos == QoS::AtMostOnce => return,
-            Place::Offline(offline) => offline.session.publish(now, keep()).map(|_| ()),
+            Place::Offline(offline) => {
+                // Costs nothing unless something has.
+                offline.session.expire(now, |_| self.stats.ended(Outcome::Expired));
+                offline.session.publish(now, keep()).map(|_| ())
+            }
             Place::Connected(id) => {
                 let id = *id;
                 let Some(connection) = self.connections.get_mut(id) else {

@@ -277,6 +277,27 @@ fn a_full_queue_drops_the_newest_and_counts_it() {
 }
 
 #[test]
+fn what_has_expired_makes_room_in_a_full_queue() {
+    let mut world = World::with_server(|config| config.max_queued = 2);
+    let publisher = world.join(options(V5, "publisher"));
+    let who = world.join(lasting(V5, "c", 60));
+    world.subscribe(who, "t", AtLeastOnce);
+    world.cut(who);
+    let expiring = |text| {
+        let expiry = properties([Property::MessageExpiryInterval(1)]);
+        message("t", text).with_qos(AtLeastOnce).with_properties(expiry)
+    };
+    for text in ["1", "2"] {
+        world.publish(publisher, expiring(text));
+    }
+    world.advance(1.0);
+    world.publish(publisher, message("t", "3").with_qos(AtLeastOnce));
+    assert_eq!(world.broker.stats().dropped_full, 0);
+    world.connect(who);
+    assert_eq!(world.inbox(who), ["t=3 q1"]);
+}
+
+#[test]
 fn beyond_max_sessions_new_clients_are_refused_and_old_ones_are_not() {
     for (version, code) in
         [(V5, ReasonCode::QUOTA_EXCEEDED), (V311, ReasonCode::SERVER_UNAVAILABLE)]
