@@ -286,7 +286,11 @@ impl Broker {
         connection.deadline = None;
         match connection.server.handle_timeout(now) {
             Some(reason) => self.end(now, id, reason, WillFate::Publish),
-            None => self.arm(id),
+            // There may be something to send once more.
+            None => {
+                self.arm(id);
+                self.flush(id);
+            }
         }
     }
 
@@ -309,6 +313,10 @@ impl Broker {
 
     /// Asks for a write, if there is something to be written and it was not asked for.
     pub(crate) fn flush(&mut self, id: ConnectionId) {
+        if self.config.server.ack_timeout.is_some() {
+            // What is to be written may wait for an answer then.
+            self.arm(id);
+        }
         if let Some(connection) = self.connections.get_mut(id)
             && !connection.flushing
             && !connection.server.transmit().is_empty()

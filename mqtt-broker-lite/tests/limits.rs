@@ -8,7 +8,7 @@ use common::*;
 use mqtt_broker_lite::session::{
     CloseReason,
     proto::{
-        Connect, Packet, PacketId, Property, ProtocolVersion, ReasonCode, Subscribe,
+        Connect, Delivery, Packet, PacketId, Property, ProtocolVersion, ReasonCode, Subscribe,
         SubscribeFilters, SubscriptionOptions,
     },
 };
@@ -131,6 +131,39 @@ fn silence_ends_a_connection_after_one_and_a_half_times_the_keep_alive() {
         let who = world.raw_join(connect(version, "c"));
         world.advance(1e7);
         assert!(world.is_open(who), "0 is no limit");
+    }
+}
+
+#[test]
+fn a_client_that_acknowledges_too_late_is_asked_again_or_disconnected() {
+    // Without a keep alive there is nothing else that the broker looks at it for.
+    let timeout = std::time::Duration::from_secs(5);
+    for version in VERSIONS {
+        let mut world = World::with_server(|config| config.ack_timeout = Some(timeout));
+        let who = world.raw_join(connect(version, "c"));
+        let subscribe: &[u8] = match version {
+            V311 => b"\x82\x06\x00\x01\x00\x01t\x01",
+            V5 => b"\x82\x07\x00\x01\x00\x00\x01t\x01",
+        };
+        world.send(who, subscribe);
+        let publisher = world.join(options(V5, "publisher"));
+        world.publish(publisher, message("t", "x").with_qos(AtLeastOnce));
+        world.packets(who);
+        world.advance(4.999);
+        assert!(world.packets(who).is_empty(), "{version}");
+        world.advance(0.001);
+        let packets = world.packets(who);
+        match (version, &packets[..]) {
+            (V311, [Packet::Publish(publish)]) => {
+                let delivery = Delivery::AtLeastOnce { id: PacketId::MIN, dup: true };
+                assert_eq!(publish.delivery, delivery);
+            }
+            (V5, [Packet::Disconnect(disconnect)]) => {
+                assert_eq!(disconnect.reason, ReasonCode::UNSPECIFIED_ERROR);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(world.is_open(who), version == V311);
     }
 }
 
