@@ -93,7 +93,7 @@ impl<const OWNED: bool> Pair<OWNED> {
 }
 
 fn serve<B: Storage>(server: &mut Server, seen: &mut Seen, packet: Packet<B>) {
-    match server.handle_packet(NOW, packet) {
+    match &server.handle_packet(NOW, packet) {
         None => {}
         Some(ServerAction::Connect(_)) => {
             let session = Session::new(WINDOW as u16);
