@@ -169,7 +169,7 @@ fn what_belongs_to_another_packet_is_not_accepted() {
     assert_eq!(session.open(), 0);
 }
 
-/// Message Expiry Interval, Content Type, User Properties, Payload Format Indicator.
+/// Message Expiry Interval, Content Type, User Properties, and whether there is a Subscription Identifier.
 type Parts = (Option<u32>, Option<String>, Vec<(String, String)>, bool);
 
 fn property() -> impl Strategy<Value = Parts> {
