@@ -26,6 +26,8 @@ struct Entry {
     rank: Option<u32>,
     /// The last connection PUBREL was sent on.
     released: Option<u32>,
+    /// What the last acknowledgement of the exchange said.
+    answer: Option<ReasonCode>,
     /// It has an outcome, but the receiver may hold its identifier until PUBCOMP comes.
     held: bool,
     outcome: Option<Outcome>,
@@ -72,6 +74,7 @@ impl Ledger {
             count: 0,
             rank: None,
             released: None,
+            answer: None,
             held: false,
             outcome: None,
             session_lost: false,
@@ -136,6 +139,9 @@ impl Ledger {
             }
             return false;
         }
+        // At PUBCOMP the message has arrived, whatever the receiver knows of it by now.
+        let is_end = packet == PacketType::PubComp;
+        entry.answer = Some(if is_end { ReasonCode::SUCCESS } else { reason });
         entry.sent == Some(connection)
     }
 
@@ -143,9 +149,8 @@ impl Ledger {
         let at = self.open(id).unwrap_or_else(|| panic!("{outcome:?} for {id}, which is not open"));
         let entry = &mut self.entries[at];
         let legal = match outcome {
-            Outcome::Acknowledged(reason) => {
-                entry.sent.is_some() || entry.ruled_out && reason.is_error()
-            }
+            Outcome::Acknowledged(reason) if entry.sent.is_some() => entry.answer == Some(reason),
+            Outcome::Acknowledged(reason) => entry.ruled_out && reason.is_error(),
             Outcome::Lost => entry.session_lost || entry.ruled_out && entry.sent.is_some(),
             Outcome::Expired => entry.sent.is_none(),
             Outcome::TooLarge => true,
@@ -216,6 +221,12 @@ impl Ledger {
     pub(crate) fn check(&self, scenario: &Scenario, delivery: bool) {
         for entry in &self.entries {
             assert!(!entry.is_open(), "without an outcome: {entry:?}");
+            let message = &scenario.messages[entry.message];
+            match entry.outcome {
+                Some(Outcome::TooLarge) => assert!(message.is_large, "{entry:?}"),
+                Some(Outcome::Expired) => assert!(message.expiry.is_some(), "{entry:?}"),
+                _ => {}
+            }
         }
         if delivery {
             (0..scenario.messages.len()).for_each(|message| self.check_count(scenario, message));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mqtt_session::{
     ClientOptions, ServerConfig,
-    proto::{Properties, Property, ProtocolVersion, Publication, QoS, TopicName},
+    proto::{PacketId, Properties, Property, ProtocolVersion, Publication, QoS, TopicName},
 };
 
 use bytes::Bytes;
@@ -110,6 +110,8 @@ pub(crate) struct Message {
     pub(crate) topic: &'static str,
     pub(crate) qos: QoS,
     pub(crate) expiry: Option<u32>,
+    /// Whether it is larger than some Maximum Packet Size of the scenario.
+    pub(crate) is_large: bool,
     pub(crate) publication: Publication<Bytes>,
 }
 
@@ -208,6 +210,10 @@ impl Scenario {
         messages.push(Message::new(QoS::AtLeastOnce, PROBE));
         let least = |index: usize| settings.windows[index].min(settings.later_windows[index]);
         let later_size = settings.max_packet_size.min(settings.later_max_packet_size);
+        for message in &mut messages {
+            let publish = message.publication.as_ref().into_publish(PacketId::MIN);
+            message.is_large = publish.encoded_len(version).is_ok_and(|len| len > later_size);
+        }
         let later_config = settings.config([least(0), least(1)], later_size);
         Self {
             name: row.name,
@@ -253,7 +259,7 @@ impl Message {
     fn new(qos: QoS, text: &'static str) -> Self {
         let topic = TopicName::try_from("t").expect("a topic name");
         let publication = Publication::new(topic, text).with_qos(qos);
-        Self { text, topic: "t", qos, expiry: None, publication }
+        Self { text, topic: "t", qos, expiry: None, is_large: false, publication }
     }
 
     fn with(mut self, word: &str, value: &'static str) -> Self {
