@@ -15,7 +15,7 @@ pub(crate) use outbound::OutboundAliases;
 /// The topic aliases of the peer's messages. Costs about 60 bytes for each alias in use, and a topic
 /// name of more than 38 bytes itself; at most as many as were announced.
 #[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct InboundAliases {
     names: BTreeMap<u16, TopicName<Bytes>>,
     maximum: u16,

@@ -906,3 +906,36 @@ fn finished(
     }
     actions.push_back(ClientAction::Finished { id, outcome });
 }
+
+#[cfg(test)]
+impl crate::model::Fingerprint for Client {
+    fn print(&self, to: &mut crate::model::Print) {
+        let Self {
+            connect,
+            session,
+            connection,
+            state,
+            server,
+            ping_deadline,
+            actions,
+            // The same in every state; empty in every state; the caller's, or earlier.
+            options: _,
+            nothing: _,
+            now: _,
+        } = self;
+        to.value(connect);
+        to.of(session);
+        to.optional(connection.as_ref());
+        to.value(server);
+        to.optional(ping_deadline.as_ref());
+        to.value(&core::mem::discriminant(state));
+        if let ClientState::Connecting { deadline } = state {
+            to.of(deadline);
+        }
+        // When something was sent matters for the keep alive alone.
+        if !server.keep_alive.is_zero() {
+            to.optional(connection.as_ref().map(|connection| &connection.last_sent));
+        }
+        assert!(actions.is_empty(), "not drained: {actions:?}");
+    }
+}

@@ -17,12 +17,15 @@ use crate::{
     auth::{Authentication, Turn},
     qos::{
         Next, Owed,
-        transition::{
-            AckInput, PubRelStep, PublishStep, SendStep, Verdict, VerdictStep, on_publish,
-            on_pubrel, on_verdict,
-        },
+        transition::{AckInput, PubRelStep, PublishStep, SendStep, Verdict, VerdictStep},
     },
 };
+
+// The model watches what the tables are asked.
+#[cfg(test)]
+use crate::model::cells::{on_publish, on_pubrel, on_verdict};
+#[cfg(not(test))]
+use crate::qos::transition::{on_publish, on_pubrel, on_verdict};
 
 /// One network connection: everything here dies with it.
 #[derive(Debug)]
@@ -590,6 +593,41 @@ pub fn remaining_expiry(seconds: u32, waited: Duration) -> Option<u32> {
     let left =
         Duration::from_secs(seconds.into()).checked_sub(waited).filter(|left| !left.is_zero())?;
     Some(left.as_secs() as u32 + u32::from(left.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+impl crate::model::Fingerprint for Connection {
+    fn print(&self, to: &mut crate::model::Print) {
+        let Self {
+            version,
+            decoder,
+            transmit,
+            peer_max_packet_size,
+            peer_maximum_qos,
+            peer_retain_available,
+            excess,
+            owed,
+            ack_awaited,
+            aliases,
+            outbound_aliases,
+            auth,
+            // The same in every state.
+            role: _,
+            transmit_limit: _,
+            receive_maximum: _,
+            ack_timeout: _,
+            // Where they matter is the affair of the roles.
+            last_received: _,
+            last_sent: _,
+        } = self;
+        // A decoder keeps no bytes. It knows its version, and whether it has failed: then the
+        // connection is closing.
+        to.value(&(version, decoder.version(), bytes::Buf::chunk(transmit), excess));
+        to.value(&(peer_max_packet_size, peer_maximum_qos, peer_retain_available));
+        to.value(&(owed, aliases, outbound_aliases));
+        to.awaited(*ack_awaited);
+        assert!(auth.is_none(), "nobody in the model names an Authentication Method");
+    }
 }
 
 #[cfg(test)]

@@ -94,6 +94,8 @@ mod error;
 mod inbound;
 mod journal;
 mod limits;
+#[cfg(test)]
+mod model;
 mod options;
 mod payload;
 pub mod qos;

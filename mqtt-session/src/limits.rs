@@ -9,6 +9,7 @@ use crate::{ClientOptions, CommandError};
 
 /// What CONNACK ruled out, until the next one.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct ServerLimits {
     pub(crate) maximum_qos: QoS,
     pub(crate) retain_available: bool,

@@ -791,3 +791,35 @@ const CONNECT_START: usize = 12;
 fn silence(keep_alive: u16) -> Option<Duration> {
     (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1500))
 }
+
+#[cfg(test)]
+impl crate::model::Fingerprint for Server {
+    fn print(&self, to: &mut crate::model::Print) {
+        let Self {
+            connection,
+            session,
+            state,
+            silence,
+            session_expiry,
+            asked_to_last,
+            asked_for_response_information,
+            send_window,
+            ended,
+            opened,
+            // The same in every state; the caller's, or earlier.
+            config: _,
+            now: _,
+        } = self;
+        to.of(connection);
+        to.optional(session.as_ref());
+        to.value(&(core::mem::discriminant(state), silence, session_expiry));
+        to.value(&(asked_to_last, asked_for_response_information, send_window, ended));
+        // When the connection was opened matters until CONNECT came, and when something was
+        // received for the keep alive alone.
+        match (state, silence) {
+            (State::AwaitConnect, _) => to.of(opened),
+            (State::Connected, Some(_)) => to.of(&connection.last_received),
+            _ => {}
+        }
+    }
+}

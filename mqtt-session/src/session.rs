@@ -354,3 +354,15 @@ fn check(publication: &Publication<Bytes>) -> Result<(), PublishError> {
     publish.encoded_len(kept_version(publication))?;
     Ok(())
 }
+
+#[cfg(test)]
+impl crate::model::Fingerprint for Session {
+    fn print(&self, to: &mut crate::model::Print) {
+        // The limit is the same in every state.
+        let Self { sender, receiver, present, connection, journal, limit: _ } = self;
+        to.of(sender);
+        to.value(receiver.held());
+        to.value(&(present, connection, journal.is_some()));
+        assert!(journal.iter().flatten().next().is_none(), "not taken: {journal:?}");
+    }
+}

@@ -25,6 +25,7 @@ use mqtt_proto::{Storage, TopicAlias, TopicName};
 /// costs about 100 bytes, and a topic name of more than 38 bytes as much again as it has. Nothing
 /// depends on chance.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct OutboundAliases(Option<Box<Table>>);
 
 /// How a topic name goes out. Nothing has changed before it is [committed](OutboundAliases::commit):
@@ -80,6 +81,7 @@ impl OutboundAliases {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Hash))]
 struct Table {
     maximum: NonZeroU16,
     /// By alias less one.
@@ -94,6 +96,7 @@ struct Table {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Hash))]
 struct Entry {
     topic: TopicName<Bytes>,
     hash: u64,

@@ -114,6 +114,17 @@ const fn place(id: PacketId) -> (u8, usize, u64) {
     (number, (low >> 6) as usize, 1 << (low & 63))
 }
 
+#[cfg(test)]
+impl core::hash::Hash for PacketIdSet {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        // Pages that were kept for the next time are of no consequence.
+        for Page { number, bits } in self.pages.iter().filter(|page| page.bits != [0; 4]) {
+            (true, number, bits).hash(state);
+        }
+        false.hash(state);
+    }
+}
+
 impl fmt::Debug for PacketIdSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()

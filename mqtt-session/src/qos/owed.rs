@@ -13,6 +13,7 @@ use super::{PacketIdSet, transition::ReceiveState};
 /// Memory: 4 bytes for each message that waits for its verdict, and the sets of identifiers, at
 /// most 10 KiB each.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Owed {
     at_least_once: Line,
     exactly_once: Line,
@@ -21,6 +22,7 @@ pub(crate) struct Owed {
 }
 
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(Hash))]
 struct Line {
     /// Those that count for Receive Maximum: at QoS 1 until PUBACK is sent, at QoS 2 until PUBREL
     /// comes or PUBREC refuses.

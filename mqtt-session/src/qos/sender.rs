@@ -6,8 +6,14 @@ use core::time::Duration;
 use bytes::Bytes;
 use mqtt_proto::{PacketId, PacketType, Publication, QoS};
 
-use super::transition::{AckInput, SendState, SendStep, on_ack};
+use super::transition::{AckInput, SendState, SendStep};
 use crate::Instant;
+
+// The model watches what the table is asked.
+#[cfg(not(test))]
+use super::transition::on_ack;
+#[cfg(test)]
+use crate::model::cells::on_ack;
 
 /// Everything sent or to be sent with a packet identifier. Outlives the network connection (section
 /// 4.1), but for the quota and for requests.
@@ -696,6 +702,55 @@ const fn id_of(at: Link) -> PacketId {
 
 const fn index_of(id: PacketId) -> Link {
     id.get() - 1
+}
+
+#[cfg(test)]
+impl crate::model::Fingerprint for Sender {
+    fn print(&self, to: &mut crate::model::Print) {
+        let Self {
+            slots,
+            free,
+            resting,
+            messages,
+            releases,
+            unsent,
+            fresh,
+            taken,
+            quota,
+            window,
+            round,
+            next_expiry,
+            // The same in every state.
+            limit: _,
+        } = self;
+        // Numbers of rounds are only ever compared with the present one, and never repeat.
+        let now = |sent: u32| sent == *round;
+        for list in [free, resting, messages, releases] {
+            to.value(&(list.head, list.tail));
+        }
+        to.value(&(unsent, fresh, taken, quota, window, slots.len()));
+        assert_eq!(*next_expiry, None, "no message of the model expires");
+        for Slot { previous, next, repeated, content } in slots {
+            to.value(&(previous, next, repeated, core::mem::discriminant(content)));
+            match content {
+                Content::Free => {}
+                // When it was accepted matters for its expiry alone, and when it was sent once it
+                // was sent in this round.
+                Content::Message { publication, sent, at, accepted: _ } => {
+                    let sent = sent.map(now);
+                    to.value(&(publication.qos, &publication.message.payload, sent));
+                    if sent == Some(true) {
+                        to.awaited(*at);
+                    }
+                }
+                Content::Release { sent, at, abandoned } => {
+                    to.value(&(now(*sent), abandoned));
+                    to.awaited(*at);
+                }
+                Content::Request { answer, codes } => to.value(&(answer, codes)),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
