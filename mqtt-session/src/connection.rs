@@ -215,12 +215,15 @@ impl Connection {
         let (qos, Some(id)) = (delivery.qos(), delivery.id()) else {
             return Ok(Arrival::New(None));
         };
-        // [MQTT-3.3.4-9] An identifier that is open takes no second slot.
+        // [MQTT-3.3.4-9] An identifier that is open takes no second slot. One that the peer has
+        // released without its PUBREC is open no longer, but its answer is owed all the same.
         let repeated = self.owed.is_open(qos, id);
-        if self.version == ProtocolVersion::V5
-            && self.owed.open() >= self.receive_maximum.into()
-            && !repeated
-        {
+        let waiting = self.owed.waiting(qos);
+        let (taken, maximum) = match self.version {
+            ProtocolVersion::V5 => (waiting.max(self.owed.open()), self.receive_maximum),
+            ProtocolVersion::V311 => (waiting, u16::MAX),
+        };
+        if !repeated && taken >= maximum.into() {
             return Err(Violation::ReceiveMaximumExceeded);
         }
         let state = self.owed.state(qos, id, session.receiver.held());

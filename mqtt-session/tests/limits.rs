@@ -5,13 +5,17 @@ mod common;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use common::{Pair, Q0, Q1, Q2, VERSIONS, connack, expiring, id, lasting, on_topic, publication};
+use common::{
+    Pair, Q0, Q1, Q2, VERSIONS, connack, expiring, id, lasting,
+    lone::{Setup, sides},
+    on_topic, publication,
+};
 use mqtt_session::{
     CloseReason, CommandError, Instant, Outcome, PublishError, Server, ServerAction, ServerConfig,
     Session, Violation,
     proto::{
         Ack, DecodeErrorKind, Decoder, Packet, ProtocolVersion, Publication, QoS, ReasonCode, Role,
-        Status, TopicName,
+        Status, SubAck, TopicName, UnsubAck,
     },
     remaining_expiry,
 };
@@ -326,6 +330,83 @@ fn answers_that_nobody_reads_stop_the_reading() {
         (pair.up.capacity, pair.down.capacity) = (usize::MAX, usize::MAX);
         pair.run();
         assert_eq!((pair.at_server.len(), pair.at_client.len()), (20_000, 20_000));
+    }
+}
+
+#[test]
+fn no_packet_costs_more_than_its_answer_and_that_stops_the_reading() {
+    // Each packet over and over, to a side whose answers nobody reads: it stops to read, or it has
+    // nothing to keep.
+    const LIMIT: usize = 20_000;
+    let ack = || Ack::success(id(9));
+    let suback = SubAck::new(id(9), [ReasonCode::SUCCESS].into_iter().collect());
+    let unsuback = UnsubAck::new(id(9), [ReasonCode::SUCCESS].into_iter().collect());
+    for (role, version) in sides() {
+        let mut packets = vec![
+            (common::publish(Q0, 0, "x"), false),
+            (common::publish(Q1, 9, "x"), true),
+            (common::publish(Q2, 9, "x"), true),
+            (Packet::PubAck(ack()), false),
+            (Packet::PubRec(ack()), true),
+            (Packet::PubRel(ack()), true),
+            (Packet::PubComp(ack()), false),
+        ];
+        match role {
+            Role::Client if version == V5 => packets.extend([
+                (Packet::PingResp, false),
+                (Packet::SubAck(suback.clone()), false),
+                (Packet::UnsubAck(unsuback.clone()), false),
+            ]),
+            Role::Client => packets.push((Packet::PingResp, false)),
+            Role::Server => packets.push((Packet::PingReq, true)),
+        }
+        for (packet, answered) in packets {
+            let told = format!("{role:?} {version} {}", common::describe(&packet));
+            let mut lone = Setup::new(role, version).max_transmit(LIMIT).connected();
+            let mut count = 0;
+            while count < 20_000 && lone.wants_input() {
+                lone.hear(&packet);
+                count += 1;
+                if let Some((_, Some(receipt))) = lone.delivered.pop() {
+                    lone.acknowledge(receipt, ReasonCode::SUCCESS).expect("it is owed");
+                }
+            }
+            let unwritten = lone.unwritten();
+            if answered {
+                assert!(!lone.wants_input(), "{told}: {unwritten}");
+                assert!((2 * LIMIT..2 * LIMIT + 10).contains(&unwritten), "{told}: {unwritten}");
+                lone.said();
+                assert!(lone.wants_input(), "{told}: it reads on");
+            } else {
+                assert_eq!((count, unwritten), (20_000, 0), "{told}");
+            }
+            assert_eq!(lone.session().map(Session::open), Some(0), "{told}");
+            assert_eq!((&lone.closed, &lone.finished), (&None, &Vec::new()), "{told}");
+        }
+    }
+}
+
+#[test]
+fn no_more_answers_are_owed_than_receive_maximum_and_in_3_1_1_than_there_are_identifiers() {
+    // A peer that releases what it has no PUBREC for, again and again, behind a message that waits
+    // for its verdict.
+    for (role, version) in sides() {
+        let mut lone = Setup::new(role, version).connected();
+        lone.hear(&common::publish(Q2, 1, "undecided"));
+        let mut count = 1;
+        while lone.closed.is_none() && count < 100_000 {
+            lone.hear(&common::publish(Q2, 2, "x"));
+            if let Some((_, Some(receipt))) = lone.delivered.pop() {
+                let _ = lone.acknowledge(receipt, ReasonCode::SUCCESS);
+            }
+            lone.hear(&Packet::PubRel(Ack::success(id(2))));
+            lone.said();
+            count += 1;
+        }
+        let maximum = if version == V5 { 1024 } else { usize::from(u16::MAX) };
+        assert_eq!(count, maximum + 1, "{role:?} {version}");
+        let exceeded = CloseReason::Violation(Violation::ReceiveMaximumExceeded);
+        assert_eq!(lone.closed, Some(exceeded), "{role:?} {version}");
     }
 }
 

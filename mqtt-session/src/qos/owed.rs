@@ -64,6 +64,11 @@ impl Owed {
         self.at_least_once.open.len() + self.exactly_once.open.len()
     }
 
+    /// How many answers of this QoS are owed.
+    pub(crate) fn waiting(&self, qos: QoS) -> usize {
+        self.line(qos).waiting.len()
+    }
+
     /// Whether this one does already.
     pub(crate) fn is_open(&self, qos: QoS, id: PacketId) -> bool {
         self.line(qos).open.contains(id)

@@ -339,6 +339,13 @@ impl Lone {
         }
     }
 
+    pub fn wants_input(&self) -> bool {
+        match &self.server {
+            Some(server) => server.wants_input(),
+            None => self.is_client() && self.client.wants_input(),
+        }
+    }
+
     /// How many bytes the other side has not taken yet.
     pub fn unwritten(&mut self) -> usize {
         match (self.is_client(), &mut self.server) {
