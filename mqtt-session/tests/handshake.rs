@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use common::{
-    Pair, Q0, Q1, Q2, VERSIONS, connack, filters, lasting, lone::Setup, on_topic, publication,
+    Pair, Q0, Q1, Q2, VERSIONS, connack, filters, lasting,
+    lone::{Setup, sides},
+    on_topic, publication,
 };
 use mqtt_session::{
     Accept, ClientOptions, ClientState, CloseReason, CommandError, Instant, OptionsError, Outcome,
@@ -552,6 +554,35 @@ fn disconnect_may_shorten_the_session_but_not_raise_it_from_0() {
     check(10, Some(0), 5, Ok(5));
     check(0, None, 0, Ok(0));
     check(0, None, 5, Err(Violation::SessionExpiryRaised));
+}
+
+#[test]
+fn what_follows_the_end_of_a_connection_is_not_read() {
+    // Decision A55: behind DISCONNECT, and behind what ended the connection, in the same bytes.
+    for (role, version) in sides() {
+        let disconnect: &[u8] = match (role, version) {
+            // 3.1.1 servers have no DISCONNECT.
+            (Role::Client, V311) => continue,
+            _ => &[0xe0, 0],
+        };
+        let second: &[u8] = match role {
+            Role::Client => &[0x20, 3, 0, 0, 0],
+            Role::Server => &[0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 0],
+        };
+        for last in [disconnect, second, &[0xff, 0]] {
+            let mut lone = Setup::new(role, version).connected();
+            let mut after = BytesMut::new();
+            common::publish(Q1, 1, "late").encode(version, &mut after).expect("encodable");
+            lone.hear_bytes(&[last, &after].concat());
+            let closed = lone.closed.clone();
+            assert!(closed.is_some(), "{role:?} {version} {last:x?}");
+            lone.said();
+            lone.hear_bytes(&after);
+            let said = lone.said();
+            assert_eq!((said, &lone.closed), (Vec::new(), &closed), "{role:?} {version} {last:x?}");
+            assert_eq!(lone.delivered, [], "{role:?} {version} {last:x?}");
+        }
+    }
 }
 
 #[test]

@@ -60,6 +60,17 @@ fn the_client_pings_when_it_was_silent_for_the_keep_alive() {
 }
 
 #[test]
+fn a_keep_alive_of_the_servers_own_is_enforced_in_3_1_1_and_not_told() {
+    // Decision A48: a broker that cannot bear the client's has no word for another.
+    let mut pair = Pair::new(lasting(V311).keep_alive(60), V311);
+    pair.accept.keep_alive = Some(10);
+    pair.connect();
+    pair.run();
+    assert_eq!(pair.client.poll_timeout(), at(seconds(60)));
+    assert_eq!(pair.server().poll_timeout(), at(seconds(15)));
+}
+
+#[test]
 fn what_is_sent_puts_the_ping_off_and_what_comes_does_not() {
     for version in VERSIONS {
         let mut pair = Pair::connected_with(lasting(version).keep_alive(60), version);

@@ -3,12 +3,15 @@
 mod common;
 
 use bytes::Bytes;
-use common::{Pair, Q0, Q1, Q2, VERSIONS, id};
+use common::{
+    Pair, Q0, Q1, Q2, VERSIONS, id,
+    lone::{Setup, sides},
+};
 use mqtt_session::{
     CloseReason, Outcome, Violation,
     proto::{
         Ack, Delivery, Message, Packet, PacketType, Properties, ProtocolVersion, Publish, QoS,
-        ReasonCode, TopicName,
+        ReasonCode, Role, SubAck, TopicName,
     },
     qos::transition::SendState,
 };
@@ -282,5 +285,53 @@ fn the_same_identifier_in_both_directions_is_two_exchanges() {
         pair.run();
         assert_eq!((pair.at_server.len(), pair.at_client.len()), (1, 1));
         assert!(pair.at_rest());
+    }
+}
+
+#[test]
+fn a_qos_2_message_is_delivered_with_its_publish_and_not_with_its_pubrel() {
+    // Decision A09.
+    for (role, version) in sides() {
+        let mut lone = Setup::new(role, version).connected();
+        lone.hear(&common::publish(Q2, 1, "x"));
+        assert_eq!(lone.texts(), ["x"], "{role:?} {version}");
+        lone.acknowledge(lone.last_receipt(), ReasonCode::SUCCESS).expect("it is owed");
+        lone.hear(&Packet::PubRel(Ack::success(id(1))));
+        assert_eq!(lone.texts(), ["x"], "{role:?} {version}");
+        assert_eq!(lone.said(), ["PUBREC 1", "PUBCOMP 1"], "{role:?} {version}");
+    }
+}
+
+#[test]
+fn messages_of_qos_1_and_2_have_one_order_and_qos_0_does_not_wait_for_them() {
+    // Decision A23.
+    for (role, version) in sides() {
+        let mut lone = Setup::new(role, version).max_in_flight(1).connected();
+        for (qos, text) in [(Q1, "a"), (Q2, "b"), (Q0, "c"), (Q1, "d"), (Q0, "e")] {
+            lone.publish(qos, text);
+        }
+        let told = format!("{role:?} {version}");
+        assert_eq!(lone.said(), ["PUBLISH 1 q1 a", "PUBLISH q0 c", "PUBLISH q0 e"], "{told}");
+        lone.hear(&Packet::PubAck(Ack::success(id(1))));
+        assert_eq!(lone.said(), ["PUBLISH 2 q2 b"], "{told}");
+        lone.hear(&Packet::PubRec(Ack::success(id(2))));
+        assert_eq!(lone.said(), ["PUBREL 2"], "{told}");
+        lone.hear(&Packet::PubComp(Ack::success(id(2))));
+        assert_eq!(lone.said(), ["PUBLISH 3 q1 d"], "{told}");
+    }
+}
+
+#[test]
+fn a_message_may_come_before_the_suback_of_its_subscription() {
+    // Section 3.8.4, decision A24.
+    for version in VERSIONS {
+        let mut lone = Setup::new(Role::Client, version).connected();
+        let request = lone.client.subscribe(lone.now, common::filters(&["t"]), Properties::EMPTY);
+        let request = request.expect("connected");
+        lone.hear(&common::publish(Q0, 0, "early"));
+        let codes = [ReasonCode::GRANTED_QOS_2].into_iter().collect();
+        lone.hear(&Packet::SubAck(SubAck::new(request, codes)));
+        assert_eq!((lone.texts(), lone.closed.clone()), (vec!["early"], None), "{version}");
+        assert_eq!(lone.answered, [request.get()], "{version}");
     }
 }
