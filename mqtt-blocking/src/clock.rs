@@ -1,20 +1,20 @@
 //! The session's time and the operating system's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant as Time, SystemTime};
 
-use mqtt_session::Instant;
+use mqtt_session::{Epoch, Instant};
 
-/// Counts from the moment it was made.
+/// The monotonic clock, since the Unix epoch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(std::time::Instant);
+pub(crate) struct Clock(Epoch);
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self(std::time::Instant::now())
+        Self(Epoch::new(Time::now(), SystemTime::now()))
     }
 
     pub(crate) fn now(self) -> Instant {
-        Instant::ZERO + self.0.elapsed()
+        self.0.instant(Time::now())
     }
 
     /// How long until then; a day where there is nothing to wait for, since somebody will look

@@ -12,6 +12,8 @@
 //! * To run a client under another runtime, drive a [`Client`]; or a [`ClientDriver`], which also
 //!   reconnects, keeps time-outs and subscribes again. `docs/SANS-IO.md` has an adapter in full.
 //! * To write a broker, have a [`Server`] for each connection and a [`Session`] for each client.
+//! * For a session that survives the process, see [`Session`](Session#surviving-a-crash); with the
+//!   feature `std` there is a file for it, `FileJournal`.
 //!
 //! A client and a server in one program, joined by two byte pipes; a socket is another pipe.
 //!

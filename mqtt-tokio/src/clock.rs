@@ -1,24 +1,25 @@
 //! The session's time and tokio's.
 
-use std::time::Duration;
+use std::time::SystemTime;
 
-use mqtt_session::Instant;
+use mqtt_session::{Epoch, Instant};
+use tokio::time::Instant as Time;
 
-/// Counts from the moment it was made.
+/// Tokio's clock, which tests can hold, since the Unix epoch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(tokio::time::Instant);
+pub(crate) struct Clock(Epoch);
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self(tokio::time::Instant::now())
+        Self(Epoch::new(Time::now().into_std(), SystemTime::now()))
     }
 
     pub(crate) fn now(self) -> Instant {
-        Instant::ZERO + self.0.elapsed()
+        self.0.instant(Time::now().into_std())
     }
 
     /// `None` for a time so far away that it never comes.
-    pub(crate) fn instant(self, at: Instant) -> Option<tokio::time::Instant> {
-        self.0.checked_add(Duration::from_micros(at.as_micros()))
+    pub(crate) fn instant(self, at: Instant) -> Option<Time> {
+        self.0.time(at).map(Time::from_std)
     }
 }

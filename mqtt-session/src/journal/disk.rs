@@ -43,7 +43,15 @@ pub(super) trait Disk {
 #[derive(Debug)]
 pub(super) struct Directory {
     journal: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// Closing the file is not enough: a process that this one is just starting has it as well, until it
+/// has become another program.
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs4::FileExt::unlock(&self.lock);
+    }
 }
 
 /// Why there is no [`Directory`].
@@ -66,7 +74,7 @@ impl Directory {
         let lock =
             options().write(true).create(true).truncate(false).open(with(&journal, ".lock"))?;
         match fs4::FileExt::try_lock(&lock) {
-            Ok(()) => Ok(Self { journal, _lock: lock }),
+            Ok(()) => Ok(Self { journal, lock }),
             Err(fs4::TryLockError::WouldBlock) => Err(NoDirectory::Locked),
             Err(fs4::TryLockError::Error(error)) => Err(NoDirectory::Io(error)),
         }

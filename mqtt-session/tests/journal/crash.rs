@@ -141,7 +141,12 @@ fn message_expiry_goes_on_counting_across_a_crash() {
         assert_eq!(died, None);
     }
     world.restart(Role::Client);
+    let deadline = world.now + Duration::from_secs(5);
+    assert!(world.client.poll_timeout().is_some_and(|at| at <= deadline));
     world.pass(Duration::from_secs(10));
+    // Even if there is no connection to send it over.
+    assert_eq!(world.perform(World::timeout), None);
+    assert_eq!(world.at_client.restore().open(), 1);
     assert_eq!(world.perform(World::settle), None);
     assert_eq!(world.at_server.delivered, ["long"]);
     assert_eq!(world.expiries, [50]);

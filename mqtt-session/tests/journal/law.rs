@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use mqtt_session::{
-    Accept, Client, Instant, JournalEntry, Server, ServerAction, ServerConfig, Session,
-    proto::{PacketId, ProtocolVersion, QoS, Role, Status},
+    Accept, Client, ClientAction, ClientDriver, DriverAction, Instant, JournalEntry, Request,
+    Server, ServerAction, ServerConfig, Session,
+    proto::{Ack, Packet, PacketId, ProtocolVersion, QoS, Role, Status},
 };
 use proptest::prelude::*;
 
 use crate::{
-    common::{Q0, Q1, Q2, connack, expiring, lasting},
+    common::{Q0, Q1, Q2, connack, expiring, id, lasting, publish},
     world::{Answers, LIMIT, Settings, World, message},
 };
 
@@ -144,6 +145,73 @@ fn assert_same(role: Role, settings: Settings, now: Instant, one: &Session, othe
     }
     let bytes = |session: &Session| resumed(role, settings, now, session.clone());
     assert_eq!(bytes(one), bytes(other), "{role:?}");
+}
+
+#[test]
+fn a_message_that_was_held_back_is_sent_by_an_entry_of_its_own() {
+    let now = Instant::ZERO;
+    let options = lasting(ProtocolVersion::V5).max_transmit(1).journaled(true);
+    let mut client = Client::new(options).expect("legal options");
+    client.handle_connected(now);
+    let connect = client.transmit().remaining();
+    client.transmit().advance(connect);
+    let mut src = BytesMut::new();
+    connack(false, &[]).encode(ProtocolVersion::V5, &mut src).expect("encodable");
+    client.handle_input(now, &mut src);
+    let mut journal = Vec::new();
+    // The buffer has room for one at a time, and nobody polls between the last two.
+    for (text, writes) in [("a", true), ("b", false), ("c", true), ("d", false)] {
+        client.publish(now, message(Q1, text)).expect("room");
+        if !writes {
+            while let Some(action) = client.poll_action() {
+                if let ClientAction::Journal(entry) = action {
+                    journal.push(entry);
+                }
+            }
+        }
+        let written = if writes { client.transmit().remaining() } else { 0 };
+        client.transmit().advance(written);
+    }
+    assert_eq!(snapshot(&restore(&journal)), snapshot(client.session()));
+    assert_eq!(client.session().waiting().count(), 1);
+}
+
+/// Entries, deliveries and ends of calls, in the order a driver gives them.
+fn driven(driver: &mut ClientDriver<()>) -> Vec<&'static str> {
+    let said = std::iter::from_fn(|| driver.poll_action()).filter_map(|action| match action {
+        DriverAction::Journal(JournalEntry::Accepted { sent: true, .. }) => Some("sent"),
+        DriverAction::Journal(JournalEntry::Released { .. }) => Some("released"),
+        DriverAction::Journal(JournalEntry::Finished { .. }) => Some("finished"),
+        DriverAction::Journal(JournalEntry::Held { .. }) => Some("held"),
+        DriverAction::Journal(entry) => panic!("{entry:?}"),
+        DriverAction::Deliver { .. } => Some("deliver"),
+        DriverAction::Complete((), Ok(_)) => Some("complete"),
+        DriverAction::Complete((), Err(error)) => panic!("{error}"),
+        _ => None,
+    });
+    said.collect()
+}
+
+#[test]
+fn a_driver_keeps_the_order_of_its_client() {
+    let (now, version) = (Instant::ZERO, ProtocolVersion::V5);
+    let session = restore(&[JournalEntry::SessionPresent]).journaled();
+    let mut driver = ClientDriver::with_session(lasting(version), session, 1).expect("legal");
+    driver.handle_connected(now);
+    let receive = |driver: &mut ClientDriver<()>, packet: Packet<Bytes>| {
+        let mut src = BytesMut::new();
+        packet.encode(version, &mut src).expect("encodable");
+        driver.handle_input(now, &mut src);
+        driven(driver)
+    };
+    assert_eq!(receive(&mut driver, connack(true, &[])), [""; 0]);
+    driver.request(now, Request::Publish(message(Q2, "a")), ());
+    assert_eq!(driven(&mut driver), ["sent"]);
+    let id = id(1);
+    assert_eq!(receive(&mut driver, Packet::PubRec(Ack::success(id))), ["released"]);
+    let ends = receive(&mut driver, Packet::PubComp(Ack::success(id)));
+    assert_eq!(ends, ["finished", "complete"]);
+    assert_eq!(receive(&mut driver, publish(Q2, 1, "b")), ["held", "deliver"]);
 }
 
 proptest! {
