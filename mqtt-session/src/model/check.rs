@@ -50,8 +50,9 @@ struct Search {
     progress: Vec<(u32, u32)>,
 }
 
-/// Explores everything that can come of this state.
-pub(super) fn explore(first: World) -> Result<Report, Box<Counterexample>> {
+/// Explores everything that can come of this state: at most so many states, beyond which there is no
+/// end in sight.
+pub(super) fn explore(first: World, most: usize) -> Result<Report, Box<Counterexample>> {
     let mut search = Search {
         numbers: BTreeMap::from([(first.fingerprint(), 0)]),
         reached: vec![(0, None)],
@@ -82,6 +83,10 @@ pub(super) fn explore(first: World) -> Result<Report, Box<Counterexample>> {
         }
         if rests && let Err(broken) = world.check_rest() {
             return Err(search.tell(number, None, broken));
+        }
+        if search.reached.len() > most {
+            let how = format!("{most} states, and no end in sight");
+            return Err(search.tell(number, None, broken("bounds", how)));
         }
     }
     if let Some(at) = search.round() {
