@@ -1,7 +1,7 @@
 //! A journal in a file, for clients on an operating system.
 
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -165,7 +165,6 @@ use crate::Session;
 /// Reading a journal takes as much time as its size, which [`FileJournalOptions`] bound. Memory: a
 /// second copy of the session, that shares its messages; the entries since the last commit; while it
 /// is read or written anew 1 MiB and the largest message.
-#[derive(Debug)]
 pub struct FileJournal {
     store: Store<Directory>,
 }
@@ -388,5 +387,15 @@ impl FileJournal {
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.store.len()
+    }
+}
+
+/// Where it is, and nothing of what is in it.
+impl fmt::Debug for FileJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileJournal")
+            .field("path", &self.path())
+            .field("size", &self.size())
+            .finish_non_exhaustive()
     }
 }
