@@ -591,6 +591,7 @@ fn no_step_puts_the_end_of_the_handshake_off() {
             assert_eq!(lone.deadline(), None, "the broker is to speak");
             lone.pass(step);
             challenge(&mut lone);
+            assert_eq!(lone.deadline(), Some(Instant::ZERO + timeout), "and has none left");
         }
         lone.pass(step);
         lone.timeout();

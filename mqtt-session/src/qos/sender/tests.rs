@@ -370,6 +370,8 @@ fn restore(sender: &mut Sender, model: &mut Model, later: bool) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn it_agrees_with_lists_of_flags(steps in prop::collection::vec(step(), 0..300)) {
         let (mut sender, mut model) = (Sender::new(LIMIT), Model::default());
