@@ -363,8 +363,8 @@ impl FileJournal {
     }
 
     /// Writes what was appended, all of it or nothing (in parts if it is more than 1 MiB), and returns
-    /// when it is as safe as the [`SyncPolicy`] says. Writes the file anew if it has become too large.
-    /// Does nothing if there is nothing to do.
+    /// when it is as safe as the [`SyncPolicy`] says: it blocks, which not every thread may. Writes the
+    /// file anew if it has become too large. Does nothing if there is nothing to do.
     ///
     /// # Errors
     /// [`FileJournalError::Io`]: nothing may be taken to be written that was appended since the last

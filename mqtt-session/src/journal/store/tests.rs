@@ -361,6 +361,37 @@ fn after_a_failure_the_next_commit_writes_everything() {
     }
 }
 
+#[test]
+fn what_is_more_than_a_batch_is_several() {
+    let disk = Memory::empty();
+    let (mut store, _) = open(&disk, SyncPolicy::Always).expect("nothing fails");
+    let mut entries = Vec::new();
+    for number in 1..=5 {
+        let JournalEntry::Accepted { id, accepted, sent, mut publication } = accepted(number)
+        else {
+            panic!("a message");
+        };
+        publication.message.payload = Bytes::from(vec![number as u8; 700_000]);
+        entries.push(JournalEntry::Accepted { id, accepted, sent, publication });
+    }
+    for entry in &entries {
+        store.append(entry).expect("an entry of this session");
+    }
+    store.commit().expect("nothing fails");
+    // Once as it was committed, and once as it was written anew.
+    for _ in 0..2 {
+        let bytes = disk.bytes(Name::Journal).expect("a file");
+        let mut reader = Reader::new(&bytes[..], bytes.len() as u64);
+        reader.header().expect("a header");
+        let batches = std::iter::from_fn(|| reader.batch().expect("no damage").map(<[u8]>::len));
+        let sizes: Vec<_> = batches.collect();
+        assert!(sizes.len() > 2 && sizes.iter().all(|&size| size < 2_000_000), "{sizes:?}");
+        let (other, flaw) = open(&disk.after_kill(), SyncPolicy::Always).expect("nothing fails");
+        assert_eq!((snapshot(&other), flaw), (entries.clone(), None));
+        store.rewrite(None).expect("nothing fails");
+    }
+}
+
 /// A disk with this file and no other.
 fn disk_of(bytes: &[u8]) -> Memory {
     let content = Content { synced: bytes.len(), bytes: bytes.to_vec() };
