@@ -13,8 +13,8 @@ use common::{
 use mqtt_session::{
     CommandError, Outcome, Overflow, Session,
     proto::{
-        Ack, ConnAck, Packet, Properties, ProtocolVersion, QoS, ReasonCode, ReasonCodes, Role,
-        SubAck, TopicFilter, UnsubAck, UnsubscribeFilters,
+        Ack, ConnAck, Packet, Properties, Property, ProtocolVersion, QoS, ReasonCode, ReasonCodes,
+        Role, SubAck, TopicFilter, UnsubAck, UnsubscribeFilters,
     },
 };
 use proptest::prelude::*;
@@ -22,6 +22,8 @@ use proptest::prelude::*;
 use ProtocolVersion::V5;
 
 const ACKNOWLEDGED: Outcome = Outcome::Acknowledged(ReasonCode::SUCCESS);
+
+const SMALL: Property<'static> = Property::MaximumPacketSize(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -35,6 +37,7 @@ enum Op {
     Publish {
         qos_2: bool,
         expiry: Option<u32>,
+        large: bool,
     },
     Subscribe,
     Unsubscribe,
@@ -44,8 +47,11 @@ enum Op {
     Wait,
     Pass(u64),
     Cut,
-    /// With the session or without it.
-    Connect(bool),
+    /// With the session or without it; in 5.0 to a side that may take no large packets.
+    Connect {
+        present: bool,
+        small: bool,
+    },
     /// A client is refused.
     Refuse,
     Discard,
@@ -77,8 +83,8 @@ const HEARD: [Heard; 8] = [
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        8 => (any::<bool>(), prop::option::of(0..3u32))
-            .prop_map(|(qos_2, expiry)| Op::Publish { qos_2, expiry }),
+        8 => (any::<bool>(), prop::option::of(0..3u32), any::<bool>())
+            .prop_map(|(qos_2, expiry, large)| Op::Publish { qos_2, expiry, large }),
         2 => Just(Op::Subscribe),
         2 => Just(Op::Unsubscribe),
         12 => (prop::sample::select(HEARD.to_vec()), 1..7u16)
@@ -87,7 +93,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::Wait),
         2 => prop::sample::select(vec![1, 500_000, 2_000_000]).prop_map(Op::Pass),
         1 => Just(Op::Cut),
-        3 => any::<bool>().prop_map(Op::Connect),
+        3 => (any::<bool>(), any::<bool>())
+            .prop_map(|(present, small)| Op::Connect { present, small }),
         1 => Just(Op::Refuse),
         1 => Just(Op::Discard),
     ]
@@ -146,11 +153,12 @@ impl Run {
         let client = self.lone.is_client();
         let lone = &mut self.lone;
         match *op {
-            Op::Publish { qos_2, expiry } => {
+            Op::Publish { qos_2, expiry, large } => {
                 let qos = if qos_2 { Q2 } else { Q1 };
+                let text = "x".repeat(if large { 20 } else { 1 });
                 let message = match (expiry, lone.version) {
-                    (Some(seconds), V5) => expiring(qos, "x", seconds),
-                    _ => publication(qos, "x"),
+                    (Some(seconds), V5) => expiring(qos, &text, seconds),
+                    _ => publication(qos, &text),
                 };
                 if let Ok(Some(id)) = lone.try_publish(message) {
                     self.begun(id.get(), Kind::Publish(qos));
@@ -184,8 +192,12 @@ impl Run {
             }
             Op::Pass(micros) => lone.pass(Duration::from_micros(micros)),
             Op::Cut => lone.cut(),
-            Op::Connect(present) => {
+            Op::Connect { present, small } => {
                 lone.cut();
+                lone.setup.peer.retain(|property| *property != SMALL);
+                if small && lone.version == V5 {
+                    lone.setup.peer.push(SMALL);
+                }
                 self.settle();
                 if !client && !present {
                     self.discard();
@@ -241,7 +253,7 @@ proptest! {
         ops in prop::collection::vec(op(), 0..100),
     ) {
         let role = if client { Role::Client } else { Role::Server };
-        let mut setup = Setup::new(role, version).max_in_flight(3).max_transmit(60);
+        let mut setup = Setup::new(role, version).max_in_flight(3).max_transmit(100);
         setup.config.max_queued = 5;
         let setup = setup.ack_timeout(ack_timeout);
         let setup = setup.options(|options| options.max_pending(5).overflow(policy));
